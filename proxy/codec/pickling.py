@@ -1,0 +1,249 @@
+"""Payload tree -> pickle, for values with tags, which CPython's own pickler cannot write without the classes.
+
+Opcodes as in CPython's pickletools, protocols 2 to 5. The tree is walked once, without recursion; a plan says
+for each value what stands before its parts, the parts, and what stands behind them. Repeated strings and
+class names are memoised as CPython does, so that the app loads them as fast as its own values.
+"""
+
+import struct
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any, Final, NamedTuple
+
+from proxy.codec.errors import PayloadError
+from proxy.codec.limits import MAX_COLLIDABLE, CodecLimits
+from proxy.codec.nodes import Key
+
+_double: Final = struct.Struct(">d").pack
+_MAX_MEMO_STRING: Final = 256
+_HASH_MODULUS: Final = 2**61 - 1
+"""CPython's int hash is the number modulo this: smaller ints cannot collide wholesale."""
+
+
+class Plan(NamedTuple):
+    """How one value is written: `open`, then each part, then `close` (which may not touch the memo)."""
+
+    open: bytes
+    parts: Iterable[Any] = ()
+    close: bytes = b""
+    hashed: bool = False
+    """Python hashes each part (members of a set)."""
+
+
+class _Close(NamedTuple):
+    code: bytes
+    hashed: bool
+
+
+class Pickler:
+    """Writes one value."""
+
+    __slots__ = ("_collidable", "_limits", "_memo", "_nodes", "_out", "_tags", "protocol")
+
+    def __init__(self, protocol: int, tags: "dict[str, TagWriter]", limits: CodecLimits) -> None:
+        """`protocol`: 2 to 5. `tags`: the tags that are accepted; an object with any other key is plain data."""
+        self.protocol = protocol
+        self._tags = tags
+        self._limits = limits
+        self._out: list[bytes] = []
+        self._memo: dict[str, int] = {}
+        self._nodes = 0
+        self._collidable = 0
+
+    def dumps(self, root: Any) -> bytes:
+        """The pickle of a tree. Raises PayloadError."""
+        self._out.append(b"\x80%c" % self.protocol)
+        todo: list[Any] = [root]
+        depth, hashed = 0, False
+        while todo:
+            item = todo.pop()
+            if type(item) is _Close:
+                self._out.append(item.code)
+                hashed = item.hashed
+                depth -= 1
+                continue
+            keyed = type(item) is _Hashed
+            plan = self.plan(item.value if keyed else item, hashed or keyed)
+            self._out.append(plan.open)
+            if not plan.close:
+                continue
+            depth += 1
+            if depth > self._limits.depth:
+                raise PayloadError(f"nested more than {self._limits.depth} deep ([limits] depth)")
+            todo.append(_Close(plan.close, hashed))
+            hashed = hashed or keyed or plan.hashed
+            todo.extend(reversed(list(plan.parts)))
+        self._out.append(b".")
+        return b"".join(self._out)
+
+    def plan(self, value: Any, hashed: bool = False) -> Plan:
+        """How `value` is written; `hashed`: as a dict key or member of a set. Raises PayloadError."""
+        self._nodes += 1
+        if self._nodes > self._limits.nodes:
+            raise PayloadError(f"more than {self._limits.nodes} nodes ([limits] nodes)")
+        if hashed:
+            self._check_hashable(value)
+        return _PLANS[type(value)](self, value)
+
+    def _check_hashable(self, value: Any) -> None:
+        kind = type(value)
+        if kind is str or kind is bytes or kind is bool or value is None:
+            return
+        if kind is list or (kind is dict and not self._hashable_tag(value)):
+            raise PayloadError("a list or an object cannot be a member of a set or a key of py/dict: use py/tuple")
+        if kind is int and -_HASH_MODULUS < value < _HASH_MODULUS:
+            return
+        self._collidable += 1
+        if self._collidable > MAX_COLLIDABLE:
+            raise PayloadError(f"more than {MAX_COLLIDABLE} set members or keys that are neither strings nor small ints")
+
+    def _hashable_tag(self, value: dict[str, Any]) -> bool:
+        tag = self._tag(value)
+        return tag is not None and tag.hashable
+
+    def _tag(self, value: dict[str, Any]) -> "TagWriter | None":
+        if len(value) != 1:
+            return None
+        (name,) = value
+        if type(name) is not str or not name.startswith("py/"):
+            return None
+        return self._tags.get(name)
+
+    # -- scalars ---------------------------------------------------------------------------------------
+
+    def integer(self, number: int) -> bytes:
+        """An int."""
+        if 0 <= number < 256:
+            return b"K%c" % number
+        if 0 <= number < 65536:
+            return b"M" + number.to_bytes(2, "little")
+        if -(2**31) <= number < 2**31:
+            return b"J" + number.to_bytes(4, "little", signed=True)
+        raw = number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)
+        if len(raw) < 256:
+            return b"\x8a%c" % len(raw) + raw
+        return b"\x8b" + len(raw).to_bytes(4, "little") + raw
+
+    def real(self, number: float) -> bytes:
+        """A float."""
+        return b"G" + _double(number)
+
+    def string(self, text: str) -> bytes:
+        """A str, from the memo where it has been written before."""
+        index = self._memo.get(text)
+        if index is not None:
+            return self._get(index)
+        raw = text.encode()
+        if self.protocol >= 4 and len(raw) < 256:
+            code = b"\x8c%c" % len(raw) + raw
+        else:
+            code = b"X" + len(raw).to_bytes(4, "little") + raw
+        return code + self._put(text) if len(raw) <= _MAX_MEMO_STRING else code
+
+    def binary(self, raw: bytes) -> bytes:
+        """A bytes object; protocol 2 has none and calls _codecs.encode."""
+        if self.protocol == 2:
+            call = self.symbol("_codecs", "encode")
+            return call + self.string(raw.decode("latin-1")) + self.string("latin1") + b"\x86R"
+        if len(raw) < 256:
+            return b"C%c" % len(raw) + raw
+        return b"B" + len(raw).to_bytes(4, "little") + raw
+
+    def symbol(self, module: str, name: str) -> bytes:
+        """A class or function by its name; Python 2's names under protocol 2, which CPython maps back."""
+        key = f"{module}\n{name}"
+        index = self._memo.get(key)
+        if index is not None:
+            return self._get(index)
+        if self.protocol >= 4:
+            return self.string(module) + self.string(name) + b"\x93" + self._put(key)
+        module = "__builtin__" if module == "builtins" and self.protocol == 2 else module
+        return f"c{module}\n{name}\n".encode() + self._put(key)
+
+    def _put(self, key: str) -> bytes:
+        index = self._memo[key] = len(self._memo)
+        if self.protocol >= 4:
+            return b"\x94"
+        return b"q%c" % index if index < 256 else b"r" + index.to_bytes(4, "little")
+
+    def _get(self, index: int) -> bytes:
+        return b"h%c" % index if index < 256 else b"j" + index.to_bytes(4, "little")
+
+    def zone(self, zone: tzinfo | None) -> bytes:
+        """A fixed offset as the last argument of a datetime or time; nothing where there is none."""
+        if zone is None:
+            return b""
+        offset = zone.utcoffset(None) or timedelta(0)
+        return self.symbol("datetime", "timezone") + self.delta(offset) + b"\x85R"
+
+    def delta(self, delta: timedelta) -> bytes:
+        """A timedelta."""
+        fields = b"".join(map(self.integer, (delta.days, delta.seconds, delta.microseconds)))
+        return self.symbol("datetime", "timedelta") + fields + b"\x87R"
+
+    def moment(self, moment: datetime) -> bytes:
+        """A datetime (`fold` is lost)."""
+        packed = bytes([*divmod(moment.year, 256), moment.month, moment.day, moment.hour, moment.minute, moment.second])
+        state = self.binary(packed + moment.microsecond.to_bytes(3, "big"))
+        close = b"\x85R" if moment.tzinfo is None else b"\x86R"
+        return self.symbol("datetime", "datetime") + state + self.zone(moment.tzinfo) + close
+
+    # -- containers ------------------------------------------------------------------------------------
+
+    def list_plan(self, items: list[Any]) -> Plan:
+        """A list."""
+        return Plan(b"](", items, b"e") if items else Plan(b"]")
+
+    def tuple_plan(self, items: list[Any]) -> Plan:
+        """A tuple."""
+        if not items:
+            return Plan(b")")
+        if len(items) <= 3:
+            return Plan(b"", items, b"\x84\x85\x86\x87"[len(items) : len(items) + 1])
+        return Plan(b"(", items, b"t")
+
+    def dict_plan(self, value: dict[Any, Any]) -> Plan:
+        """An object: the value that its tag stands for, or a dict."""
+        tag = self._tag(value)
+        if tag is not None:
+            ((name, content),) = value.items()
+            return tag.write(self, content, name)
+        if not value:
+            return Plan(b"}")
+        self._nodes -= len(value)  # string keys are no nodes
+        parts = [part for key, item in value.items() for part in (_Hashed(key.node) if type(key) is Key else key, item)]
+        return Plan(b"}(", parts, b"u")
+
+    def pairs_plan(self, items: list[list[Any]], empty: bytes) -> Plan:
+        """A dict of any keys: `empty` makes it, the pairs fill it."""
+        parts: list[Any] = []
+        for key, item in items:
+            parts += (_Hashed(key), item)
+        return Plan(empty + b"(", parts, b"u") if parts else Plan(empty)
+
+
+class _Hashed(NamedTuple):
+    """A part that Python hashes."""
+
+    value: Any
+
+
+class TagWriter(NamedTuple):
+    """How the content of one tag is written."""
+
+    write: Callable[[Pickler, Any, str], Plan]
+    """Raises PayloadError for content that the tag cannot hold."""
+    hashable: bool = True
+
+
+_PLANS: Final[dict[type, Callable[[Pickler, Any], Plan]]] = {
+    type(None): lambda _, value: Plan(b"N"),
+    bool: lambda _, value: Plan(b"\x88" if value else b"\x89"),
+    int: lambda pickler, value: Plan(pickler.integer(value)),
+    float: lambda pickler, value: Plan(pickler.real(value)),
+    str: lambda pickler, value: Plan(pickler.string(value)),
+    bytes: lambda pickler, value: Plan(pickler.binary(value)),
+    datetime: lambda pickler, value: Plan(pickler.moment(value)),
+    list: Pickler.list_plan,
+    dict: Pickler.dict_plan,
+}

@@ -1,0 +1,238 @@
+"""Nodes -> a tree that JSON or msgpack can hold, with a tag for every type that they have not (lossless).
+
+Iterative, and every step is counted: a stored value may hold one part a million times over, or itself.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from proxy.codec import shapes
+from proxy.codec.errors import CodecError, UndecodableError
+from proxy.codec.limits import INT_BOUND, CodecLimits
+from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar, Symbol, Zone
+
+_SAFE_INTEGER: Final = 2**53
+
+
+class Format(NamedTuple):
+    """What a payload format can hold by itself."""
+
+    bytes: bool
+    nonfinite: bool
+    int_min: int
+    """Ints from here ..."""
+    int_max: int
+    """... to here are natural; others are tagged."""
+
+
+JSON: Final = Format(bytes=False, nonfinite=False, int_min=-INT_BOUND, int_max=INT_BOUND)
+MSGPACK: Final = Format(bytes=True, nonfinite=True, int_min=-(2**63), int_max=2**64 - 1)
+
+
+def with_safe_integers(target: Format) -> Format:
+    """The same format for readers whose numbers are doubles: ints beyond 2^53 are tagged."""
+    return target._replace(int_min=-_SAFE_INTEGER, int_max=_SAFE_INTEGER)
+
+
+def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = UndecodableError) -> None:
+    """Depth and nodes of a tree of lists, string-keyed dicts and scalars. Raises `error`."""
+    level, nodes = [root], 0
+    for _ in range(limits.depth + 1):
+        nodes += len(level)
+        if nodes > limits.nodes:
+            raise error(_too_many(limits))
+        level = [
+            child
+            for node in level
+            if type(node) is list or type(node) is dict
+            for child in (node if type(node) is list else node.values())
+        ]
+        if not level:
+            return
+    raise error(_too_deep(limits))
+
+
+class Presenter:
+    """Builds one payload tree. The budgets are its own, so it is used once."""
+
+    __slots__ = ("_bytes_left", "_limits", "_nodes_left", "_target", "_todo")
+
+    def __init__(self, target: Format, limits: CodecLimits) -> None:
+        """`target`: what need not be tagged."""
+        self._target = target
+        self._limits = limits
+        self._nodes_left = limits.nodes
+        self._bytes_left = limits.decoded_bytes
+        # What is still to do: a node, where its presentation goes, its depth, and whether Python must hash it.
+        self._todo: list[tuple[Node, Any, Any, int, bool]] = []
+
+    def present(self, root: Node) -> Any:
+        """The tree. Raises UndecodableError."""
+        holder: list[Any] = [None]
+        self._todo.append((root, holder, 0, 0, False))
+        while self._todo:
+            node, into, at, depth, hashed = self._todo.pop()
+            self._nodes_left -= 1
+            if self._nodes_left < 0:
+                raise UndecodableError(_too_many(self._limits))
+            handler = _HANDLERS.get(type(node))
+            if handler is None:
+                raise UndecodableError("a class or function as a value")
+            into[at] = handler(self, node, depth, hashed)
+        return holder[0]
+
+    # -- scalars ---------------------------------------------------------------------------------------
+
+    def _same(self, node: Node, _depth: int, _hashed: bool) -> Any:
+        return node
+
+    def _str(self, node: str, _depth: int, _hashed: bool) -> str:
+        self._spend(len(node))
+        return node
+
+    def _int(self, node: int, _depth: int, _hashed: bool) -> Any:
+        if self._target.int_min <= node <= self._target.int_max:
+            return node
+        return {"py/int": str(node)}
+
+    def _float(self, node: float, _depth: int, _hashed: bool) -> Any:
+        if self._target.nonfinite or node - node == 0.0:
+            return node
+        return {"py/float": repr(node)}
+
+    def _bytes(self, node: bytes, _depth: int, _hashed: bool) -> Any:
+        self._spend(len(node))
+        return node if self._target.bytes else {"py/bytes": b64encode(node).decode()}
+
+    def _bytearray(self, node: bytearray, _depth: int, hashed: bool) -> Any:
+        self._hashable(not hashed)
+        self._spend(len(node))
+        raw = bytes(node)
+        return {"py/bytearray": raw if self._target.bytes else b64encode(raw).decode()}
+
+    def _scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
+        self._hashable(not hashed or node.tag != "py/response")
+        content = node.content
+        if type(content) is str:
+            self._spend(len(content))
+        elif type(content) is dict:
+            content = self._response(content)
+        else:
+            content = [self._float(part, depth, hashed) if type(part) is float else part for part in content]
+        return {node.tag: content}
+
+    def _response(self, content: dict[str, Any]) -> dict[str, Any]:
+        self._reserve(len(content["headers"]))
+        self._nodes_left -= len(content["headers"])
+        self._spend(sum(len(name) + len(value) for name, value in content["headers"]))
+        body = content["body"]
+        present_body = self._str if type(body) is str else self._bytes
+        return content | {"body": present_body(body, 0, False)}
+
+    def _instance(self, node: Instance, depth: int, hashed: bool) -> Any:
+        return self._scalar(shapes.resolve(node), depth, hashed)
+
+    def _old_bytes(self, _node: bytes, _depth: int, _hashed: bool) -> Any:
+        raise UndecodableError("a Python 2 str that is not ASCII")
+
+    def _zone(self, _node: Zone, _depth: int, _hashed: bool) -> Any:
+        raise UndecodableError("a timezone as a value")
+
+    def _symbol(self, node: Symbol, _depth: int, _hashed: bool) -> Any:
+        raise UndecodableError(f"the class or function {node} as a value")
+
+    # -- containers ------------------------------------------------------------------------------------
+
+    def _list(self, node: list[Node], depth: int, hashed: bool) -> Any:
+        self._hashable(not hashed)
+        return self._items(node, depth, hashed)
+
+    def _tuple(self, node: tuple[Node, ...], depth: int, hashed: bool) -> Any:
+        return {"py/tuple": self._items(node, depth, hashed)}
+
+    def _collection(self, node: Collection, depth: int, hashed: bool) -> Any:
+        if node.tag == "py/ordereddict":
+            self._hashable(not hashed)
+            return {node.tag: self._pairs(node.items, depth)}
+        self._hashable(not hashed or node.tag == "py/frozenset")
+        return {node.tag: self._items(node.items, depth, True)}
+
+    def _dict(self, node: dict[Any, Node], depth: int, hashed: bool) -> Any:
+        self._hashable(not hashed)
+        if any(type(key) is Key for key in node) or (len(node) == 1 and next(iter(node)).startswith("py/")):
+            return {"py/dict": self._pairs(node, depth)}
+        self._descend(depth, len(node))
+        presented: dict[str, Any] = dict.fromkeys(node)
+        for key, value in node.items():
+            self._spend(len(key))
+            self._todo.append((value, presented, key, depth + 1, False))
+        return presented
+
+    def _pairs(self, node: dict[Any, Node], depth: int) -> list[Any]:
+        self._descend(depth, len(node))
+        pairs = []
+        for key, value in node.items():
+            pair = [key, None]
+            if type(key) is Key:
+                self._todo.append((key.node, pair, 0, depth + 1, True))
+            else:
+                self._spend(len(key))
+            self._todo.append((value, pair, 1, depth + 1, False))
+            pairs.append(pair)
+        return pairs
+
+    def _items(self, items: list[Node] | tuple[Node, ...], depth: int, hashed: bool) -> list[Any]:
+        self._descend(depth, len(items))
+        presented: list[Any] = [None] * len(items)
+        self._todo.extend((item, presented, at, depth + 1, hashed) for at, item in enumerate(items))
+        return presented
+
+    # -- budgets ---------------------------------------------------------------------------------------
+
+    def _descend(self, depth: int, count: int) -> None:
+        if count and depth >= self._limits.depth:
+            raise UndecodableError(_too_deep(self._limits))
+        self._reserve(count)
+
+    def _reserve(self, count: int) -> None:
+        """What is to do counts already: a small value must not make a long list of it."""
+        if len(self._todo) + count > self._nodes_left:
+            raise UndecodableError(_too_many(self._limits))
+
+    def _spend(self, size: int) -> None:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise UndecodableError(f"more than {self._limits.decoded_bytes} bytes ([limits] decoded_bytes)")
+
+    def _hashable(self, condition: bool) -> None:
+        if not condition:
+            raise UndecodableError("corrupt pickle: an unhashable key or member")
+
+
+def _too_deep(limits: CodecLimits) -> str:
+    return f"nested more than {limits.depth} deep ([limits] depth), or inside itself"
+
+
+def _too_many(limits: CodecLimits) -> str:
+    return f"more than {limits.nodes} nodes ([limits] nodes)"
+
+
+_HANDLERS: Final[dict[type, Callable[[Presenter, Any, int, bool], Any]]] = {
+    type(None): Presenter._same,
+    bool: Presenter._same,
+    int: Presenter._int,
+    float: Presenter._float,
+    str: Presenter._str,
+    bytes: Presenter._bytes,
+    bytearray: Presenter._bytearray,
+    list: Presenter._list,
+    tuple: Presenter._tuple,
+    dict: Presenter._dict,
+    Collection: Presenter._collection,
+    Instance: Presenter._instance,
+    Scalar: Presenter._scalar,
+    Zone: Presenter._zone,
+    Symbol: Presenter._symbol,
+    shapes.OldBytes: Presenter._old_bytes,
+}

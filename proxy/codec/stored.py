@@ -1,0 +1,54 @@
+"""Stored values, as every Flask cache library reads them (FORMATS: the measured envelope).
+
+An int is ASCII digits, all else is `!` and a pickle; what is neither, Flask reads as bytes.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from proxy.codec.limits import INT_BOUND, CodecLimits
+from proxy.codec.machine import Machine
+from proxy.codec.nodes import Node
+
+PICKLE_MARK: Final = b"!"
+
+_INT: Final = re.compile(rb"-?[1-9][0-9]{0,4299}|0")
+"""An int as Python writes it: the same in JSON."""
+
+_INT: Final = re.compile(rb"[ \t\n\r\x0b\x0c]*+[+-]?[0-9]++(?:_[0-9]++)*+[ \t\n\r\x0b\x0c]*+")
+"""What Python's int() takes, measured on 41,371 inputs, up to 4300 digits."""
+
+
+class Reading(NamedTuple):
+    """A stored value, read: its root node, and what it takes to present it (see `Machine`)."""
+
+    root: Node
+    tree: bool = True
+    natural: bool = True
+    binary: bool = False
+
+
+def read(stored: bytes, limits: CodecLimits) -> Reading:
+    """Read a stored value. Raises UndecodableError."""
+    if stored.startswith(PICKLE_MARK):
+        machine = Machine(stored, len(PICKLE_MARK), limits)
+        root = machine.run()
+        return Reading(root, machine.tree, machine.natural, machine.binary)
+    number = as_int(stored)
+    return Reading(stored, binary=True) if number is None else Reading(number)
+
+
+def as_int(stored: bytes) -> int | None:
+    """The int that Flask reads from these bytes, or None."""
+    if not _INT.fullmatch(stored):
+        return None
+    try:
+        number = int(stored)
+    except ValueError:  # over 4300 digits
+        return None
+    return number if -INT_BOUND < number < INT_BOUND else None
+
+
+def write_int(number: int) -> bytes:
+    """An int, as every version of every library reads it and INCR counts on it."""
+    return b"%d" % number

@@ -1,0 +1,93 @@
+"""Payload <-> stored value, as one rule wants it. Bytes in, bytes out."""
+
+import pickle
+from typing import Any, Final, NamedTuple
+
+from proxy.codec import json_payload, msgpack_payload, present, stored, tags
+from proxy.codec.errors import PayloadError, UndecodableError
+from proxy.codec.limits import CodecLimits
+from proxy.codec.pickling import Pickler
+
+_FORMATS: Final[dict[str, tuple[Any, present.Format]]] = {
+    "json": (json_payload, present.JSON),
+    "msgpack": (msgpack_payload, present.MSGPACK),
+}
+
+
+class Options(NamedTuple):
+    """What one rule and one listener make of a value; plain data, so that it can cross to another process."""
+
+    payload: str = "json"
+    """`json` or `msgpack`."""
+    pickle_protocol: int = 4
+    """2 to 5."""
+    accept_tags: tuple[str, ...] = ("data",)
+    """Tags that writers may use, without their `py/`; `data` is all but markup and response."""
+    big_ints: str = "number"
+    """`number` or `tagged`: how ints beyond 2^53 read."""
+    limits: CodecLimits = CodecLimits()
+
+
+class Transcoder:
+    """Encodes and decodes under one set of options. It keeps nothing between calls."""
+
+    __slots__ = ("_format", "_tags", "_target", "options")
+
+    def __init__(self, options: Options) -> None:
+        """Raises KeyError for a payload format that does not exist."""
+        self.options = options
+        self._format, target = _FORMATS[options.payload]
+        self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
+        self._tags = tags.accepted(options.accept_tags)
+
+    def encode(self, payload: bytes) -> bytes:
+        """The stored value of a payload. Raises PayloadError, and nothing else."""
+        limits = self.options.limits
+        if len(payload) > limits.payload_bytes:
+            raise PayloadError(
+                f"a payload of {len(payload)} bytes is over the limit of {limits.payload_bytes} ([limits] payload_bytes)"
+            )
+        tree, keyed = self._format.read(payload, limits)
+        number = tags.top_level_int(tree, self._tags)
+        if number is not None:
+            return stored.write_int(number)
+        protocol = self.options.pickle_protocol
+        if not keyed and self._is_plain(payload, tree):
+            # CPython's own pickler is the fastest, and right for what it knows.
+            return stored.PICKLE_MARK + pickle.dumps(tree, protocol)
+        return stored.PICKLE_MARK + Pickler(protocol, self._tags, limits).dumps(tree)
+
+    def _is_plain(self, payload: bytes, tree: Any) -> bool:
+        """Whether CPython's pickler can write the tree: no tags, and no deeper than the limit."""
+        limits = self.options.limits
+        if self._tags and self._format.may_have_tags(payload):
+            return False
+        if self._format is not json_payload or not json_payload.is_shallow(payload, limits.depth):
+            present.check_tree(tree, limits, PayloadError)
+        return True
+
+    def decode(self, value: bytes) -> bytes:
+        """The payload of a stored value. Raises UndecodableError, and nothing else."""
+        limits = self.options.limits
+        if len(value) > limits.decoded_bytes:
+            raise UndecodableError(
+                f"a stored value of {len(value)} bytes is over the limit of {limits.decoded_bytes} ([limits] decoded_bytes)"
+            )
+        payload = self._present(stored.read(value, limits))
+        if len(payload) > limits.decoded_bytes:
+            raise UndecodableError(f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)")
+        return payload
+
+    def _present(self, reading: stored.Reading) -> bytes:
+        limits = self.options.limits
+        fits = not reading.binary or (self._target.bytes and self._target.nonfinite)
+        if reading.natural and reading.tree and fits and self._target in (present.JSON, present.MSGPACK):
+            present.check_tree(reading.root, limits)
+            try:
+                payload: bytes = self._format.write(reading.root)
+                return payload
+            except OverflowError:
+                pass  # msgpack has no int beyond 64 bits: it gets its tag below
+        tree = present.Presenter(self._target, limits).present(reading.root)
+        payload = self._format.write(tree)
+        return payload

@@ -1,0 +1,181 @@
+"""Where we listen and where Redis is: text to typed places. Nothing is resolved or dialled here.
+
+Every parser raises ValueError with the reason alone; it never repeats its input, which may hold a password.
+"""
+
+import ipaddress
+import posixpath
+import re
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+DEFAULT_PORT = 6379
+MAX_DATABASE = 2**31 - 1
+MAX_UNIX_PATH = 107  # bytes; sun_path of Linux, less its NUL
+
+_BIND_FORMS = "host:port, [ipv6]:port or unix:/path.sock"
+_UPSTREAM_FORMS = "redis://host[:port][/db], unix:///path.sock[?db=N] or embedded"
+_NOT_YET = {"rediss", "redis+sentinel"}
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  (compared with, never bound)
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class TcpAddress(Struct, frozen=True):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class UnixAddress(Struct, frozen=True):
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+class TcpTarget(Struct, frozen=True):
+    host: str
+    port: int
+    db: int
+
+    @property
+    def address(self) -> TcpAddress:
+        return TcpAddress(self.host, self.port)
+
+
+class UnixTarget(Struct, frozen=True):
+    path: str
+    db: int
+
+    @property
+    def address(self) -> UnixAddress:
+        return UnixAddress(self.path)
+
+
+class EmbeddedTarget(Struct, frozen=True):
+    """A Redis of our own, started and stopped with the proxy."""
+
+
+Address: TypeAlias = TcpAddress | UnixAddress
+Target: TypeAlias = TcpTarget | UnixTarget | EmbeddedTarget
+
+
+def parse_address(text: str) -> Address:
+    """A place to listen on. Port 0 leaves the choice to the system."""
+    if text.startswith("unix:"):
+        path = _unix_path(text.removeprefix("unix:").removeprefix("//"))
+        if not path.startswith("/"):
+            raise ValueError("a unix socket needs an absolute path, as in unix:/path.sock")
+        return UnixAddress(path)
+    host, port = _host_and_port(text)
+    if port is None:
+        raise ValueError(f"expected {_BIND_FORMS}: the port is missing")
+    return TcpAddress(host, port)
+
+
+def parse_upstream(url: str) -> Target:
+    """Where Redis is, from the text of `upstream.url`."""
+    if url == "embedded":
+        return EmbeddedTarget()
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if separator and scheme in _NOT_YET:
+        raise ValueError(f"{scheme}:// is not supported by this version yet; expected {_UPSTREAM_FORMS}")
+    if not separator or scheme not in ("redis", "unix"):
+        raise ValueError(f"expected {_UPSTREAM_FORMS}")
+    if "@" in rest:
+        raise ValueError(
+            "a user or password has no place in the url: clients authenticate themselves with AUTH, which "
+            "passes through; credentials held by the proxy are not supported by this version yet"
+        )
+    if "#" in rest:
+        raise ValueError(f"a fragment (#) has no meaning here; expected {_UPSTREAM_FORMS}")
+    place, question, query = rest.partition("?")
+    if scheme == "unix":
+        path = _unix_path(unquote(place, errors="strict"))
+        return UnixTarget(path, _unix_database(query) if question else 0)
+    if question:
+        raise ValueError("redis:// takes no query; the database is its path, as in redis://host:6379/0")
+    authority, _, path = place.partition("/")
+    host, port = _host_and_port(authority)
+    if port == 0:
+        raise ValueError("the port must be from 1 to 65535")
+    return TcpTarget(host, DEFAULT_PORT if port is None else port, _database(path) if path else 0)
+
+
+def overlap(one: Address, other: Address) -> bool:
+    """Whether both cannot be listened on at once. Host names are compared, not resolved."""
+    if isinstance(one, TcpAddress) and isinstance(other, TcpAddress):
+        hosts = {one.host, other.host}
+        same_host = len(hosts) == 1 or hosts & _WILDCARDS or ("localhost" in hosts and hosts <= _LOOPBACK)
+        return one.port == other.port != 0 and bool(same_host)
+    if isinstance(one, UnixAddress) and isinstance(other, UnixAddress):
+        return posixpath.normpath(one.path) == posixpath.normpath(other.path)
+    return False
+
+
+def leads_to(target: Target, listener: Address) -> bool:
+    """Whether dialling the target reaches the listener, so that the proxy would talk to itself."""
+    if isinstance(target, EmbeddedTarget) or not overlap(target.address, listener):
+        return False
+    elsewhere = isinstance(listener, TcpAddress) and listener.host in _WILDCARDS
+    return not elsewhere or (isinstance(target, TcpTarget) and target.host in _LOOPBACK | _WILDCARDS)
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    found = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([^:]*))?", text)
+    if not found:
+        raise ValueError("expected host:port, with an IPv6 address in brackets, as in [::1]:6380")
+    ipv6, host, port = found.groups()
+    return (_name_or_ipv4(host) if ipv6 is None else _ipv6(ipv6)), (None if port is None else _port(port))
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError("what stands in brackets is not an IPv6 address") from None
+
+
+def _name_or_ipv4(text: str) -> str:
+    if not text:
+        raise ValueError("the host is missing (all interfaces: 0.0.0.0 or [::])")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        raise ValueError("a host name may hold letters, digits, '.', '-' and '_' only")
+    if re.fullmatch(r"[0-9.]+", text):
+        try:
+            ipaddress.IPv4Address(text)
+        except ValueError:
+            raise ValueError("the host is neither a name nor an IPv4 address") from None
+    return text.lower()
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
+        raise ValueError("the port must be a number from 0 to 65535")
+    return int(text)
+
+
+def _unix_path(path: str) -> str:
+    if not path or path.endswith("/") or not path.isprintable():
+        raise ValueError("a unix socket needs the path of a file, without control characters")
+    if len(path.encode()) > MAX_UNIX_PATH:
+        raise ValueError(f"the path of a unix socket has at most {MAX_UNIX_PATH} bytes")
+    return path
+
+
+def _unix_database(query: str) -> int:
+    key, _, value = query.partition("=")
+    if key != "db":
+        raise ValueError("the only query key is db, as in unix:///path.sock?db=0")
+    return _database(value)
+
+
+def _database(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MAX_DATABASE:
+        raise ValueError(f"the database must be a number from 0 to {MAX_DATABASE}")
+    return int(text)

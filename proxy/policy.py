@@ -1,0 +1,96 @@
+"""What is allowed and what is transcoded: rules, guard and limits, frozen.
+
+A reload makes a new Policy; what was queued under the old one keeps the rule that it was queued with.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from proxy.codec import CodecLimits, Transcoder
+from proxy.commands import Access, Command
+from proxy.glob import Matcher
+from proxy.resp import RequestLimits
+
+
+class As(Enum):
+    """How a rule treats its keys."""
+
+    VALUE = "value"
+    UNTOUCHED = "untouched"
+    READ_ONLY = "read-only"
+
+
+class OnUndecodable(Enum):
+    """What a reader gets for a stored value that no payload can stand for."""
+
+    ERROR = "error"
+    NIL = "nil"
+    RAW = "raw"
+
+
+class Rule(NamedTuple):
+    """One `[[rule]]`, for the clients of listeners with one payload format."""
+
+    name: str
+    matches: Matcher
+    prefix: bytes
+    """What every key of the rule begins with."""
+    treats_as: As
+    transcoder: Transcoder
+    on_undecodable: OnUndecodable
+    default_ttl: int
+    """Seconds given to a SET without any expiry; 0: none."""
+
+
+class Guard(NamedTuple):
+    """`[guard]`."""
+
+    allow_all_scripts: bool = False
+    allowed_scripts: frozenset[bytes] = frozenset()
+    """SHA1s, lower-case hex."""
+    allowed_commands: frozenset[bytes] = frozenset()
+    """Upper case; `PARENT|SUB` for one subcommand, `PARENT` for all of them."""
+
+    def allows(self, command: Command) -> bool:
+        """Whether `[guard] allow` names a command."""
+        return command.name in self.allowed_commands or command.name.partition(b"|")[0] in self.allowed_commands
+
+    def refuses(self, command: Command) -> bool:
+        """Whether a command is refused whatever its keys are; scripts are decided by their SHA1."""
+        return command.access is Access.NEVER or (command.access is Access.ADMIN and not self.allows(command))
+
+
+class SessionLimits(NamedTuple):
+    """What one conversation may hold."""
+
+    request: RequestLimits = RequestLimits()
+    codec: CodecLimits = CodecLimits()
+    pending_commands: int = 1024 * 1024
+    inline_encode_bytes: int = 64 * 1024
+    """Payload bytes that one turn of the event loop may encode itself; more goes to the converter process."""
+    inline_decode_bytes: int = 16 * 1024
+    """Likewise for stored bytes that are decoded, which costs several times as much."""
+
+
+class Policy(NamedTuple):
+    """All that decides what a session does."""
+
+    rules: tuple[Rule, ...]
+    guard: Guard = Guard()
+    limits: SessionLimits = SessionLimits()
+
+    def match(self, key: bytes) -> Rule | None:
+        """The rule of a managed key; None: the key is not managed. First match wins."""
+        for rule in self.rules:
+            if rule.matches(key):
+                return None if rule.treats_as is As.UNTOUCHED else rule
+        return None
+
+    def may_reach(self, pattern: bytes) -> bool:
+        """Whether a pattern of SORT, its star replaced by anything, may name a managed key."""
+        start = pattern.partition(b"*")[0]
+        return any(
+            rule.prefix.startswith(start) or start.startswith(rule.prefix)
+            for rule in self.rules
+            if rule.treats_as is not As.UNTOUCHED
+        )

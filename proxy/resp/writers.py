@@ -1,0 +1,27 @@
+"""Replies of our own, as bytes."""
+
+from hiredis import pack_command
+
+NULL_RESP2 = b"$-1\r\n"
+NULL_RESP3 = b"_\r\n"
+
+_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+
+
+def error(text: str) -> bytes:
+    """An error reply; `text` begins with the code (`ERR ...`). Line breaks in it become spaces.
+
+    Bytes that are not UTF-8 may stand in it as surrogates (PEP 383).
+    """
+    return b"-" + text.encode("utf-8", "surrogateescape").translate(_LINE_BREAKS) + b"\r\n"
+
+
+def bulk(payload: bytes) -> bytes:
+    """A bulk string reply."""
+    return b"$%d\r\n%b\r\n" % (len(payload), payload)
+
+
+def command(*args: bytes) -> bytes:
+    """A request in canonical RESP: an array of bulk strings."""
+    packed: bytes = pack_command(args)
+    return packed

@@ -1,0 +1,46 @@
+"""What a session wants done: the only way in which it acts on the world."""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from proxy.codec import CodecError, Transcoder
+
+
+class Half(Enum):
+    """The two halves of a session; each has at most one conversion under way."""
+
+    REQUESTS = auto()
+    REPLIES = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Values to convert away from the event loop. Requests encode, replies decode."""
+
+    half: Half
+    inputs: tuple[tuple[Transcoder, bytes], ...]
+
+
+Converted = bytes | CodecError
+"""What became of one input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close both sides, once all that is in these effects has been written."""
+
+    reason: str
+    """For the log; never any of the clients' bytes."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """To be carried out in this order."""
+
+    upstream: bytes = b""
+    client: bytes = b""
+    conversions: list[Conversion] = field(default_factory=list)
+    """To be answered by `Session.converted`, each once."""
+    lookups: list[bytes] = field(default_factory=list)
+    """Names of commands that the table does not hold, to be answered by `Session.looked_up`."""
+    close: Close | None = None

@@ -1,0 +1,112 @@
+"""What each request is owed: the FIFO that ties the two halves of a session.
+
+A request appends its entry in the same step that writes it upstream; a top-level reply takes the entry at the
+head. Entries are immutable, and those that need no data of their own are shared.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from proxy.policy import Rule
+
+
+class Entry:
+    """One expected reply. By itself: the reply goes to the client as it stands."""
+
+    __slots__ = ()
+
+
+PASS = Entry()
+
+
+@dataclass(frozen=True, slots=True)
+class Decode(Entry):
+    """The reply is a stored value, to be decoded under `rule`."""
+
+    rule: Rule
+    applied: bool = False
+    """The command has written too: an error of ours must say so."""
+    element: bool = False
+    """One of MGET's: Redis never puts an error there, so what cannot be decoded is nil."""
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Entry):
+    """The reply is an array with one element for each of `entries`."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Entry):
+    """A poison went upstream in place of a request that we refuse; its error becomes `reply`."""
+
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Last(Entry):
+    """Nothing went upstream: `reply` is ours, and the conversation ends with it."""
+
+    reply: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup(Entry):
+    """A command of the proxy's own; the client never sees its reply."""
+
+
+class Step(Enum):
+    """How a reply moves the conversation on."""
+
+    MULTI = auto()
+    EXEC = auto()
+    DISCARD = auto()
+    RESET = auto()
+    QUIT = auto()
+    MONITOR = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Turning(Entry):
+    """The reply passes, and if it is no error the conversation takes a step."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Entry):
+    """The reply passes, and if it is no error the protocol changes to `version` (None: stays)."""
+
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription(Entry):
+    """The reply is `confirmations` messages of `kind`, arrays in RESP2 and pushes in RESP3, or an error."""
+
+    kind: bytes
+    confirmations: int
+
+
+class ReplyMode(Enum):
+    """CLIENT REPLY."""
+
+    ON = b"ON"
+    OFF = b"OFF"
+    SKIP = b"SKIP"
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplyMode(Entry):
+    """`CLIENT REPLY ON` went upstream, whatever was asked: if that is fine, `mode` applies from here on."""
+
+    mode: ReplyMode
+
+
+@dataclass(frozen=True, slots=True)
+class Muted(Entry):
+    """As `entry`, but under CLIENT REPLY OFF or SKIP: nothing of it reaches the client."""
+
+    entry: Entry

@@ -1,0 +1,457 @@
+"""The reply half: upstream bytes -> client bytes, each reply as the entry at the head of the FIFO says.
+
+Contract: `advance` moves what is there and returns; it raises FramingError at any doubt, after which both sides
+must close. What is not transformed is streamed as it stands, whatever its size. `parked`: a conversion is
+outstanding, and nothing behind it moves.
+
+MULTI is driven by replies: `+QUEUED` remembers a command's entry, EXEC's array then serves those entries as if each
+element were a reply of its own. MGET's array does the same with an entry for each key. A push counts nowhere but as
+the confirmation of a subscription.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from proxy.codec import CodecError, UndecodableError
+from proxy.policy import OnUndecodable, SessionLimits
+from proxy.resp import FramingError, ReplyFramer, writers
+from proxy.session.conversation import Conversation
+from proxy.session.effects import Conversion, Converted, Half
+from proxy.session.entries import (
+    Decode,
+    Each,
+    Entry,
+    Hello,
+    Last,
+    Muted,
+    Refusal,
+    ReplyMode,
+    SetReplyMode,
+    Setup,
+    Step,
+    Subscription,
+    Turning,
+)
+
+_PUSH, _ARRAY, _BULK, _STATUS, _ERROR, _BULK_ERROR, _ATTRIBUTE, _NULL = (ord(char) for char in ">*$+-!|_")
+_MESSAGES: Final = frozenset({b"message", b"pmessage", b"smessage"})
+_CONFIRMATIONS: Final = frozenset(
+    {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
+)
+_LONGEST_KIND: Final = 32
+_MAX_CONFIRMATION: Final = 1024 * 1024
+"""A confirmation is held whole, and with it the name of its channel (bytes)."""
+
+_REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
+_REDIRECTED: Final = writers.error(
+    "ERR flask-cache-proxy: Redis redirected this command; a cluster is not supported as upstream"
+)
+
+
+class ReplyHalf:
+    """See the module."""
+
+    __slots__ = (
+        "_conversation",
+        "_confirmed",
+        "_decode_budget",
+        "_framer",
+        "_levels",
+        "_limits",
+        "_parked_on",
+        "_pieces",
+        "_sink",
+        "_substitute",
+        "_then",
+        "_trash",
+        "conversions",
+        "out",
+    )
+
+    def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
+        """Nothing received."""
+        self._limits = limits
+        self._conversation = conversation
+        self._framer = ReplyFramer()
+        self._levels: list[deque[Entry]] = []  # entries of the arrays that are open, innermost last
+        self._sink: list[bytes] = []  # where the value being forwarded goes ...
+        self._then: Callable[[ReplyHalf], None] = ReplyHalf._nothing  # ... and what follows it
+        self._trash: list[bytes] = []
+        self._pieces: list[bytes] = []  # of a confirmation
+        self._confirmed = 0  # confirmations seen for the subscription at the head
+        self._substitute = b""  # what the client gets in place of the reply being dropped
+        self._parked_on: tuple[Decode, bytes] | None = None
+        self._decode_budget = 0
+        self.out: list[bytes] = []
+        self.conversions: list[Conversion] = []
+
+    @property
+    def parked(self) -> bool:
+        """A conversion is outstanding."""
+        return self._parked_on is not None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received and not yet moved."""
+        return self._framer.buffered
+
+    def feed(self, data: bytes) -> None:
+        """Take Redis' bytes. Raises FramingError."""
+        self._framer.feed(data)
+
+    def advance(self) -> None:
+        """Move what is there. Raises FramingError."""
+        self._decode_budget = self._limits.inline_decode_bytes
+        while not self.parked and self._conversation.close_reason is None and self._next():
+            pass
+        self._trash.clear()
+
+    def _next(self) -> bool:
+        """One step; False: need more."""
+        framer, conversation = self._framer, self._conversation
+        if framer.forwarding:
+            return self._forward(self._sink, self._then)
+        head = self._head()
+        if type(head) is Last:
+            self.out.append(head.reply)
+            conversation.close_reason = head.reason
+            return False
+        kind = framer.kind()
+        if not kind:
+            return False
+        if kind == _PUSH:
+            return self._push()
+        if kind == _ATTRIBUTE:
+            return self._forward(self._target(), ReplyHalf._nothing)
+        if not self._levels:
+            if kind == _ARRAY and conversation.only_messages:
+                return self._message()
+            if kind == _STATUS and conversation.monitoring:
+                return self._monitor_line(head)
+            if head is None:
+                return self._unsolicited(kind)
+            if conversation.in_multi and kind == _STATUS:
+                queued = framer.starts_with(b"+QUEUED\r\n")
+                if queued is None:
+                    return False
+                if queued:
+                    return self._queue(head)
+        if head is None:
+            raise FramingError("a reply to nothing")
+        return _HANDLERS[type(head)](self, head, kind)
+
+    # -- the FIFO --------------------------------------------------------------------------------------
+
+    def _head(self) -> Entry | None:
+        """The entry of the next reply or element, without its muting."""
+        if self._levels:
+            return self._levels[-1][0]
+        entries = self._conversation.entries
+        if not entries:
+            return None
+        head = entries[0]
+        return head.entry if type(head) is Muted else head
+
+    def _target(self) -> list[bytes]:
+        entries = self._conversation.entries
+        return self._trash if entries and type(entries[0]) is Muted else self.out
+
+    def _complete(self) -> None:
+        """The entry at the head has had its reply, and with its last element so has an array's."""
+        if self._substitute:
+            self._target().append(self._substitute)
+            self._substitute = b""
+        while self._levels:
+            level = self._levels[-1]
+            level.popleft()
+            if level:
+                return
+            self._levels.pop()
+        self._conversation.entries.popleft()
+
+    def _nothing(self) -> None:
+        """A push, an attribute: no entry's reply."""
+
+    def _quit(self) -> None:
+        self._complete()
+        self._conversation.close_reason = "QUIT"
+
+    def _forward(self, sink: list[bytes], then: "Callable[[ReplyHalf], None]") -> bool:
+        """Stream the value at the head to `sink`, however many turns it takes, and then do `then`."""
+        if self._framer.forward(sink):
+            then(self)
+            return True
+        self._sink, self._then = sink, then
+        return False
+
+    def _pass(self, _entry: Entry | None, kind: int) -> bool:
+        if kind == _ERROR:
+            for redirection in _REDIRECTIONS:
+                if self._framer.starts_with(redirection) is not False:
+                    return self._redirection()
+        return self._forward(self._target(), ReplyHalf._complete)
+
+    def _redirection(self) -> bool:
+        """MOVED, ASK and REDIRECT would lead the client around us."""
+        line = self._framer.line()
+        if line is None:
+            return False
+        self._target().append(_REDIRECTED if line.startswith(_REDIRECTIONS) else line)
+        self._complete()
+        return True
+
+    def _drop(self, substitute: bytes) -> bool:
+        """Let the reply at the head vanish, and `substitute` stand in its place."""
+        self._substitute = substitute
+        return self._forward(self._trash, ReplyHalf._complete)
+
+    def _enter(self, entries: Sequence[Entry]) -> bool:
+        """Pass the header of an array whose elements `entries` await."""
+        header = self._framer.enter()
+        if header is None:
+            return False
+        self._target().append(header)
+        if entries:
+            self._levels.append(deque(entries))
+        else:
+            self._complete()
+        return True
+
+    # -- values ----------------------------------------------------------------------------------------
+
+    def _decode(self, entry: Decode, kind: int) -> bool:
+        if kind != _BULK:
+            return self._pass(entry, kind)
+        size = self._framer.length()
+        if size is None:
+            return False
+        if size < 0:
+            return self._pass(entry, kind)
+        if size > self._limits.codec.decoded_bytes:
+            most = self._limits.codec.decoded_bytes
+            error = UndecodableError(f"{size} bytes are over the limit of {most} ([limits] decoded_bytes)")
+            if entry.rule.on_undecodable is OnUndecodable.RAW:
+                return self._pass(entry, kind)
+            return self._drop(self._undecodable(entry, error, b""))
+        stored = self._framer.bulk()
+        if stored is None:
+            return False
+        self._decode_budget -= size
+        if self._decode_budget < 0:
+            self._parked_on = entry, stored
+            self.conversions.append(Conversion(Half.REPLIES, ((entry.rule.transcoder, stored),)))
+            return False
+        try:
+            self._deliver(entry, stored, entry.rule.transcoder.decode(stored))
+        except CodecError as error:
+            self._deliver(entry, stored, error)
+        return True
+
+    def decoded(self, result: Converted) -> None:
+        """The answer to the conversion outstanding."""
+        if self._parked_on is not None:
+            (entry, stored), self._parked_on = self._parked_on, None
+            self._deliver(entry, stored, result)
+
+    def _deliver(self, entry: Decode, stored: bytes, result: Converted) -> None:
+        if isinstance(result, CodecError):
+            self._target().append(self._undecodable(entry, result, stored))
+        else:
+            self._target().append(writers.bulk(result))
+        self._complete()
+
+    def _undecodable(self, entry: Decode, error: CodecError, stored: bytes) -> bytes:
+        wanted = entry.rule.on_undecodable
+        if wanted is OnUndecodable.RAW:
+            return writers.bulk(stored)
+        if wanted is OnUndecodable.NIL or entry.element:
+            return writers.NULL_RESP3 if self._conversation.protocol == 3 else writers.NULL_RESP2
+        applied = "; the command was applied" if entry.applied else ""
+        return writers.error(f"ERR flask-cache-proxy: cannot decode the stored value: {error}{applied}")
+
+    def _each(self, entry: Each, kind: int) -> bool:
+        return self._array(entry.entries, kind)
+
+    def _array(self, entries: Sequence[Entry], kind: int) -> bool:
+        if kind != _ARRAY:
+            return self._pass(None, kind)
+        size = self._framer.length()
+        if size is None:
+            return False
+        if size < 0:
+            return self._pass(None, kind)
+        if size != len(entries):
+            raise FramingError("an array of another length than was asked for")
+        return self._enter(entries)
+
+    # -- what turns the conversation -------------------------------------------------------------------
+
+    def _refusal(self, entry: Refusal, kind: int) -> bool:
+        if kind not in (_ERROR, _BULK_ERROR):
+            raise FramingError("a poison did not fail")
+        return self._drop(entry.reply)
+
+    def _setup(self, _entry: Entry, kind: int) -> bool:
+        if kind not in (_ERROR, _STATUS):
+            raise FramingError("an odd reply to a command of our own")
+        line = self._framer.line()
+        if line is None:
+            return False
+        if kind == _STATUS:
+            self._conversation.setup_done = True
+        elif not line.startswith(b"-NOAUTH"):
+            reason = line[1:-2].decode("utf-8", "replace")
+            refused = "Redis refused the database of upstream.url"
+            self.out.append(writers.error(f"ERR flask-cache-proxy: {refused}: {reason}"))
+            self._conversation.close_reason = refused
+        self._complete()
+        return True
+
+    def _turning(self, entry: Turning, kind: int) -> bool:
+        failed = kind in (_ERROR, _BULK_ERROR)
+        if entry.step is Step.EXEC:
+            return self._exec(kind)
+        if failed:
+            return self._pass(entry, kind)
+        _STEPS[entry.step](self._conversation)
+        then = ReplyHalf._quit if entry.step is Step.QUIT else ReplyHalf._complete
+        return self._forward(self._target(), then)
+
+    def _exec(self, kind: int) -> bool:
+        """An array of the queued commands' replies; a null, if a watched key changed; or an error."""
+        if kind == _ARRAY and self._framer.length() is None:
+            return False
+        queued = self._conversation.queued
+        self._conversation.leave_multi()
+        return self._array(queued, kind)
+
+    def _queue(self, head: Entry) -> bool:
+        """`+QUEUED`: the reply itself comes with EXEC."""
+        if not self._framer.forward(self._target()):
+            raise FramingError("half of a line that was whole")
+        self._conversation.queued.append(head)
+        self._complete()
+        return True
+
+    def _hello(self, entry: Hello, kind: int) -> bool:
+        if entry.version is not None and kind not in (_ERROR, _BULK_ERROR):
+            self._conversation.protocol = entry.version
+        return self._pass(entry, kind)
+
+    def _set_reply_mode(self, entry: SetReplyMode, kind: int) -> bool:
+        conversation = self._conversation
+        if kind != _STATUS:
+            silent = conversation.muted or conversation.skip_next
+            conversation.skip_next = False
+            return self._forward(self._trash if silent else self._target(), ReplyHalf._complete)
+        if entry.mode is ReplyMode.SKIP:
+            conversation.skip_next = not conversation.muted
+        else:
+            conversation.skip_next = False
+            conversation.muted = entry.mode is ReplyMode.OFF
+        silent = entry.mode is not ReplyMode.ON
+        return self._forward(self._trash if silent else self._target(), ReplyHalf._complete)
+
+    # -- what comes without having been asked for ------------------------------------------------------
+
+    def _push(self) -> bool:
+        kind = self._framer.first_bulk(_LONGEST_KIND)
+        if kind is None:
+            return False
+        if kind in _CONFIRMATIONS:
+            return self._forward(self._pieces, ReplyHalf._confirm)
+        return self._forward(self.out, ReplyHalf._nothing)
+
+    def _message(self) -> bool:
+        """RESP2, subscribed: an array is a message, a confirmation, or the reply to PING."""
+        kind = self._framer.first_bulk(_LONGEST_KIND)
+        if kind is None:
+            return False
+        if kind in _MESSAGES:
+            return self._forward(self.out, ReplyHalf._nothing)
+        if kind in _CONFIRMATIONS:
+            return self._forward(self._pieces, ReplyHalf._confirm)
+        if self._head() is None:
+            raise FramingError("a reply to nothing")
+        return self._forward(self._target(), ReplyHalf._complete)
+
+    def _subscription(self, entry: Subscription, kind: int) -> bool:
+        """The first confirmation in RESP2, or an error."""
+        if kind in (_ERROR, _BULK_ERROR):
+            return self._pass(entry, kind)
+        if kind != _ARRAY:
+            raise FramingError("an odd reply to a subscription")
+        return self._forward(self._pieces, ReplyHalf._confirm)
+
+    def _confirm(self) -> None:
+        """A confirmation is whole: `kind`, channel, and Redis' count of subscriptions."""
+        frame = b"".join(self._pieces)
+        self._pieces.clear()
+        self.out.append(frame)
+        total = frame[:-2].rpartition(b":")[2]
+        kind = frame.split(b"\r\n", 3)[2]
+        if not total.isdigit() or kind not in _CONFIRMATIONS:
+            raise FramingError("a confirmation without a count")
+        self._conversation.count_confirmation(kind, int(total))
+        head = self._head()
+        if isinstance(head, Subscription) and head.kind == kind and not self._levels:
+            self._confirmed += 1
+            if self._confirmed == head.confirmations:
+                self._confirmed = 0
+                self._complete()
+
+    def _monitor_line(self, head: Entry | None) -> bool:
+        """After MONITOR a status is a line of the log, but for the replies of RESET and QUIT."""
+        for reply in (b"+OK\r\n", b"+RESET\r\n"):
+            own = self._framer.starts_with(reply)
+            if own is None:
+                return False
+            if own and head is not None:
+                return _HANDLERS[type(head)](self, head, _STATUS)
+        return self._forward(self.out, ReplyHalf._nothing)
+
+    def _unsolicited(self, kind: int) -> bool:
+        """Redis says why before it closes, even to a client that has not asked anything yet."""
+        if kind != _ERROR:
+            raise FramingError("a reply to nothing")
+        line = self._framer.line()
+        if line is None:
+            return False
+        self.out.append(line)
+        self._conversation.close_reason = "Redis refused the connection"
+        return False
+
+
+def _open_multi(conversation: Conversation) -> None:
+    conversation.in_multi = True
+    conversation.queued = []
+
+
+def _start_monitoring(conversation: Conversation) -> None:
+    conversation.monitoring = True
+
+
+def _stay(_conversation: Conversation) -> None:
+    """QUIT: the end comes when its reply is through."""
+
+
+_STEPS: Final[dict[Step, Callable[[Conversation], None]]] = {
+    Step.MULTI: _open_multi,
+    Step.DISCARD: Conversation.leave_multi,
+    Step.RESET: Conversation.reset,
+    Step.QUIT: _stay,
+    Step.MONITOR: _start_monitoring,
+}
+
+_HANDLERS: Final[dict[type[Any], Callable[[ReplyHalf, Any, int], bool]]] = {
+    Entry: ReplyHalf._pass,
+    Decode: ReplyHalf._decode,
+    Each: ReplyHalf._each,
+    Refusal: ReplyHalf._refusal,
+    Setup: ReplyHalf._setup,
+    Turning: ReplyHalf._turning,
+    Hello: ReplyHalf._hello,
+    SetReplyMode: ReplyHalf._set_reply_mode,
+    Subscription: ReplyHalf._subscription,
+}

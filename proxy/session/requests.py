@@ -1,0 +1,447 @@
+"""The request half: client bytes -> upstream bytes, and an entry for each reply that they will bring.
+
+Contract: `feed` and `advance` never raise for anything a client sends. A request is forwarded as it stands,
+forwarded with its values encoded, or refused; to refuse is to send a poison in its place (GET without a key)
+whose error the reply half replaces: so a refusal takes its turn among the replies, and inside MULTI makes EXEC
+abort, as Redis' own errors do.
+
+`stall` says why nothing is being read: an answer outstanding, or a command whose meaning depends on replies that
+are not in yet. Requests behind it wait, in order.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from proxy.codec import CodecError, Transcoder
+from proxy.commands import VALID_NAME, Access, Command, Managed, Reply, Turn, find
+from proxy.policy import As, Policy, Rule
+from proxy.resp import ProtocolError, Request, RequestParser, writers
+from proxy.session.conversation import Conversation
+from proxy.session.effects import Conversion, Converted, Half
+from proxy.session.entries import (
+    PASS,
+    Decode,
+    Each,
+    Entry,
+    Hello,
+    Last,
+    Muted,
+    Refusal,
+    ReplyMode,
+    SetReplyMode,
+    Setup,
+    Step,
+    Subscription,
+    Turning,
+)
+
+_POISON: Final = writers.command(b"GET")
+_REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
+_OURS: Final = "ERR flask-cache-proxy: "
+_EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
+_UNSAFE_FLAGS: Final = frozenset({"admin", "noscript", "movablekeys", "pubsub", "blocking"})
+
+_TURNING: Final = {
+    Turn.MULTI: Turning(Step.MULTI),
+    Turn.EXEC: Turning(Step.EXEC),
+    Turn.DISCARD: Turning(Step.DISCARD),
+    Turn.RESET: Turning(Step.RESET),
+    Turn.QUIT: Turning(Step.QUIT),
+    Turn.MONITOR: Turning(Step.MONITOR),
+}
+_SETUP: Final = Setup()
+_BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
+"""Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
+before them is in, and what follows waits for theirs."""
+
+
+class Stall(Enum):
+    """Why requests wait."""
+
+    BARRIER = auto()
+    """Until no reply is outstanding."""
+    CONVERSION = auto()
+    LOOKUP = auto()
+    ENDED = auto()
+    """Nothing more is read: QUIT, a protocol error."""
+
+
+class CommandInfo(NamedTuple):
+    """What the server says of a command that the table does not hold."""
+
+    flags: frozenset[str]
+
+
+class _Encoding(NamedTuple):
+    """A request whose values are being encoded."""
+
+    args: list[bytes]
+    places: list[int]
+    entry: Entry
+
+
+class RequestHalf:
+    """See the module."""
+
+    __slots__ = (
+        "_client_selected",
+        "_conversation",
+        "_encoding",
+        "_encode_budget",
+        "_parser",
+        "_waiting",
+        "conversions",
+        "lookups",
+        "out",
+        "policy",
+        "setup",
+        "stall",
+    )
+
+    def __init__(self, policy: Policy, conversation: Conversation, setup: tuple[bytes, ...]) -> None:
+        """`setup`: requests of the proxy's own, sent first and again after whatever undoes them."""
+        self.policy = policy
+        self.setup = setup
+        self._conversation = conversation
+        self._parser = RequestParser(policy.limits.request)
+        self._waiting: Request | None = None
+        self._encoding: _Encoding | None = None
+        self._encode_budget = 0
+        self._client_selected = False
+        self.out: list[bytes] = []
+        self.conversions: list[Conversion] = []
+        self.lookups: list[bytes] = []
+        self.stall: Stall | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of a request that is not whole yet."""
+        return self._parser.buffered
+
+    def feed(self, data: bytes) -> None:
+        """Take a client's bytes."""
+        self._parser.feed(data)
+
+    def advance(self) -> None:
+        """Go through the requests that are there, until none is left or one must wait."""
+        self._encode_budget = self.policy.limits.inline_encode_bytes
+        pending = self.policy.limits.pending_commands
+        while self.stall is None and len(self._conversation.entries) < pending:
+            try:
+                request = self._parser.next()
+            except ProtocolError as error:
+                self._end(writers.error(error.text), error.text)
+                return
+            if request is None:
+                return
+            self._take(request)
+
+    def resume(self) -> None:
+        """Every reply is in: what waited for that goes on."""
+        if self.stall is not Stall.BARRIER:
+            return
+        self.stall = None
+        if self._waiting is not None:
+            request, self._waiting = self._waiting, None
+            self._take(request)
+
+    # -- one request -----------------------------------------------------------------------------------
+
+    def _take(self, request: Request) -> None:
+        args, raw = request
+        command = find(args)
+        if command is None:
+            self._take_unknown(request)
+        elif command.subcommands is not None and len(args) > 1 and not VALID_NAME.fullmatch(args[1]):
+            self._refuse(_unknown_subcommand(args))
+        elif not self._is_open(command, args):
+            pass
+        elif command.turn is not Turn.NONE and not self._turn(command, request):
+            pass
+        else:
+            self._forward(command, args, raw)
+
+    def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
+        match = self.policy.match
+        if any(match(key) is not None for key in command.keys(args)):
+            self._take_managed(command, args, raw)
+        elif any(map(self.policy.may_reach, command.patterns(args))):
+            self._refuse(f"{_OURS}a pattern of {_name(command)} may reach keys that hold cached values")
+        else:
+            self._send(raw, PASS)
+
+    def _send(self, raw: bytes, entry: Entry) -> None:
+        """Write upstream and expect the reply: always in one step."""
+        conversation = self._conversation
+        if conversation.muted or conversation.skip_next:
+            conversation.skip_next = False
+            entry = Muted(entry)
+        self._owe(raw, entry)
+
+    def _owe(self, raw: bytes, entry: Entry) -> None:
+        """As `_send`, for what CLIENT REPLY does not silence."""
+        self._conversation.entries.append(entry)
+        self.out.append(raw)
+
+    def _refuse(self, text: str) -> None:
+        self._send(_POISON, Refusal(writers.error(text)))
+
+    def _end(self, reply: bytes, reason: str) -> None:
+        self._conversation.entries.append(Last(reply, reason))
+        self.stall = Stall.ENDED
+
+    # -- who may send what -----------------------------------------------------------------------------
+
+    def _is_open(self, command: Command, args: list[bytes]) -> bool:
+        """Whether the command goes on, whatever its keys; if not, it has been dealt with."""
+        guard = self.policy.guard
+        if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
+            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
+        elif command.access is Access.OPEN:
+            return True
+        elif command.access is Access.CLOSE:
+            self._end(b"", "an HTTP request on a Redis port")
+        elif command.access is Access.UNKNOWN_SUBCOMMAND:
+            self._refuse(_unknown_subcommand(args))
+        elif command.access is Access.SCRIPT:
+            if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
+                return True
+            self._refuse(
+                f"{_OURS}{_name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
+                " [guard] allow_scripts, or use its _RO form"
+            )
+        elif not guard.refuses(command):
+            return True
+        elif command.access is Access.NEVER:
+            self._refuse(f"{_OURS}{_name(command)} is refused: replication would lead around the proxy")
+        else:
+            self._refuse(f'{_OURS}{_name(command)} is refused; "{command.name.decode()}" in [guard] allow lets it through')
+        return False
+
+    def _take_unknown(self, request: Request) -> None:
+        name = request.args[0]
+        if not VALID_NAME.fullmatch(name):
+            self._refuse(_unknown_command(request.args))
+        elif self._conversation.monitoring:
+            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
+        else:
+            self._waiting = request
+            self.stall = Stall.LOOKUP
+            self.lookups.append(name.upper())
+
+    def looked_up(self, info: CommandInfo | None) -> None:
+        """The answer to the look-up outstanding; None: the server does not know the command either."""
+        request, self._waiting = self._waiting, None
+        self.stall = None
+        if request is None:
+            return
+        name = request.args[0].upper()
+        harmless = info is None or ("readonly" in info.flags and not info.flags & _UNSAFE_FLAGS)
+        allowed = name in self.policy.guard.allowed_commands
+        if any(self.policy.match(arg) is not None for arg in request.args[1:]):
+            self._refuse(f"{_OURS}{name.decode()} is not known here and names a key that holds a cached value")
+        elif harmless or allowed:
+            self._send(request.raw, PASS)
+        else:
+            self._refuse(f'{_OURS}{name.decode()} is not known here; "{name.decode()}" in [guard] allow lets it through')
+
+    # -- turns of the conversation ---------------------------------------------------------------------
+
+    def _turn(self, command: Command, request: Request) -> bool:
+        """Deal with a command that changes the conversation; True: it goes on as any other."""
+        turn = command.turn
+        needs_setup = turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
+        if turn in _BARRIERS or needs_setup:
+            if self._conversation.entries:
+                self._waiting = request
+                self.stall = Stall.BARRIER
+                return False
+            self.stall = Stall.BARRIER
+        args, raw = request
+        if turn is Turn.HELLO:
+            self._send(raw, Hello({b"2": 2, b"3": 3}.get(args[1]) if len(args) > 1 else None))
+        elif turn is Turn.RESET:
+            self._owe(raw, _TURNING[turn])
+        elif turn in _TURNING and not any(self.policy.match(key) is not None for key in command.keys(args)):
+            self._send(raw, _TURNING[turn])
+        elif turn in (Turn.SUBSCRIBE, Turn.UNSUBSCRIBE):
+            self._subscribe(turn, request)
+        elif turn is Turn.CLIENT_REPLY:
+            self._set_reply_mode(request)
+        elif turn is Turn.AUTH:
+            self._send(raw, PASS)
+        else:
+            self._client_selected |= turn is Turn.SELECT
+            return True
+        if turn is Turn.QUIT:
+            self.stall = Stall.ENDED
+        elif turn is Turn.RESET:
+            self._client_selected = False
+            self.send_setup()
+        elif needs_setup and not self._conversation.in_multi and not self._client_selected:
+            self.send_setup()
+        return False
+
+    def send_setup(self) -> None:
+        """Send the proxy's own commands."""
+        for raw in self.setup:
+            self._conversation.setup_done = False
+            self._owe(raw, _SETUP)
+
+    def _subscribe(self, turn: Turn, request: Request) -> None:
+        args, raw = request
+        kind = args[0].lower()
+        count = len(args) - 1
+        if self._conversation.in_multi:
+            self._refuse(f"{_OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
+        elif turn is Turn.SUBSCRIBE and not count:
+            self._send(raw, PASS)  # Redis says what is wrong with it
+        else:
+            current = self._conversation.subscribed.get(kind.replace(b"un", b"", 1), 0)
+            self._owe(raw, Subscription(kind, count or max(1, current)))
+
+    def _set_reply_mode(self, request: Request) -> None:
+        args, raw = request
+        # Redis compares the mode as a C string, which ends at a NUL.
+        word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
+        if self._conversation.in_multi:
+            self._refuse(f"{_OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
+        elif word in (b"ON", b"OFF", b"SKIP"):
+            self._owe(_REPLY_ON, SetReplyMode(ReplyMode(word)))
+        else:
+            self._send(raw, PASS)
+
+    # -- managed keys ----------------------------------------------------------------------------------
+
+    def _take_managed(self, command: Command, args: list[bytes], raw: bytes) -> None:
+        rules = [self.policy.match(key) for key in command.keys(args)]
+        reason = _forbidden(command, rules) or _bad_option(command, args)
+        if reason is not None:
+            self._refuse(reason)
+        elif command.managed is not Managed.TRANSCODE:
+            self._send(raw, PASS)
+        else:
+            values = command.values(args)
+            if values is None:
+                self._refuse(f"{_OURS}{_name(command)}: the number of keys does not fit")
+                return
+            entry = _expected(command, args, rules)
+            self._encode(command, args, raw, values, entry)
+
+    def _encode(
+        self,
+        command: Command,
+        args: list[bytes],
+        raw: bytes,
+        values: Sequence[tuple[int, int]],
+        entry: Entry,
+    ) -> None:
+        match = self.policy.match
+        wanted = [(rule, place) for key, place in values if (rule := match(args[key])) is not None]
+        if not wanted:
+            self._send(raw, entry)
+            return
+        args = list(args)
+        if command.name == b"SET" and wanted[0][0].default_ttl and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
+            args += (b"EX", b"%d" % wanted[0][0].default_ttl)
+        self._encoding = _Encoding(args, [place for _, place in wanted], entry)
+        inputs = tuple((rule.transcoder, args[place]) for rule, place in wanted)
+        self._encode_budget -= sum(len(payload) for _, payload in inputs)
+        if self._encode_budget < 0:
+            self.stall = Stall.CONVERSION
+            self.conversions.append(Conversion(Half.REQUESTS, inputs))
+        else:
+            self.encoded([_encode(transcoder, payload) for transcoder, payload in inputs])
+
+    def encoded(self, results: list[Converted]) -> None:
+        """The values of the request at hand, encoded: it goes on."""
+        encoding, self._encoding = self._encoding, None
+        if self.stall is Stall.CONVERSION:
+            self.stall = None
+        if encoding is None:
+            return
+        args, places, entry = encoding
+        for number, (place, result) in enumerate(zip(places, results, strict=True), 1):
+            if isinstance(result, CodecError):
+                which = f"value {number} of {len(places)}: " if len(places) > 1 else ""
+                self._refuse(f"{_OURS}{which}{result}; nothing was stored")
+                return
+            args[place] = result
+        self._send(writers.command(*args), entry)
+
+
+def _encode(transcoder: Transcoder, payload: bytes) -> Converted:
+    try:
+        return transcoder.encode(payload)
+    except CodecError as error:
+        return error
+
+
+def _forbidden(command: Command, rules: list[Rule | None]) -> str | None:
+    """Why a command may not name these keys; None: it may."""
+    if command.managed is Managed.REFUSE:
+        return f"{_OURS}{_name(command)} is refused on keys that hold cached values: it works on their stored bytes"
+    if command.managed is Managed.SAME_RULE and any(rule is not rules[0] for rule in rules):
+        return f"{_OURS}{_name(command)} must stay within the keys of one rule"
+    if command.writes and any(rule is not None and rule.treats_as is As.READ_ONLY for rule in rules):
+        return f"{_OURS}{_name(command)} is refused: the rule of this key is read-only"
+    return None
+
+
+def _bad_option(command: Command, args: list[bytes]) -> str | None:
+    """An option that we do not know may do anything: a NUL in it, or one of a newer Redis."""
+    if command.options is None:
+        return None
+    at = command.options_at(args)
+    while at < len(args):
+        option = args[at].upper()
+        operands = command.options.get(option)
+        if option in command.refused_options:
+            return f"{_OURS}{option.decode()} is refused on cached values: equal values need not have equal bytes"
+        if operands is None:
+            return "ERR syntax error"
+        at += 1 + operands
+    return None
+
+
+def _expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
+    if command.reply is Reply.VALUES:
+        return Each(tuple(PASS if rule is None else Decode(rule, element=True) for rule in rules))
+    rule = rules[0]
+    if command.reply is Reply.RAW or rule is None:
+        return PASS
+    if command.reply is Reply.VALUE_IF_GET and b"GET" not in map(bytes.upper, args[3:]):
+        return PASS
+    return Decode(rule, applied=command.writes and command.name != b"GETEX")
+
+
+def _script_sha1(command: Command, args: list[bytes]) -> bytes | None:
+    if len(args) < 2 or not command.name.startswith(b"EVAL"):
+        return None
+    if command.name.startswith(b"EVALSHA"):
+        return args[1].lower()
+    return hashlib.sha1(args[1], usedforsecurity=False).hexdigest().encode()
+
+
+def _name(command: Command) -> str:
+    return command.name.decode().replace("|", " ")
+
+
+def _unknown_command(args: list[bytes]) -> str:
+    """Redis' text (server.c, commandCheckExistence)."""
+    shown = ""
+    for arg in args[1:]:
+        if len(shown) >= 128:
+            break
+        shown += f"'{_c_string(arg[: 128 - len(shown)])}' "
+    return f"ERR unknown command '{_c_string(args[0][:128])}', with args beginning with: {shown}"
+
+
+def _unknown_subcommand(args: list[bytes]) -> str:
+    return f"ERR unknown subcommand '{_c_string(args[1][:128])}'. Try {_c_string(args[0]).upper()} HELP."
+
+
+def _c_string(text: bytes) -> str:
+    return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")

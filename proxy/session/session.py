@@ -1,0 +1,132 @@
+"""A session: one client's conversation. Bytes in, effects out; it does no input or output of its own.
+
+Contract: every method returns the effects of that one event, to be carried out in order, and raises nothing. Either
+half can be stalled without losing order; `wants_client` and `wants_upstream` say when more bytes of a side would only
+pile up. After an effect `close` there are no more effects.
+"""
+
+from proxy.policy import Policy
+from proxy.resp import FramingError
+from proxy.session.conversation import Conversation
+from proxy.session.effects import Close, Converted, Effects, Half
+from proxy.session.replies import ReplyHalf
+from proxy.session.requests import CommandInfo, RequestHalf, Stall
+
+
+class Session:
+    """See the module."""
+
+    __slots__ = ("_closed", "_conversation", "_replies", "_requests")
+
+    def __init__(self, policy: Policy, setup: tuple[bytes, ...] = ()) -> None:
+        """`setup`: requests of the proxy's own that begin the conversation (and follow a RESET)."""
+        self._conversation = Conversation()
+        self._requests = RequestHalf(policy, self._conversation, setup)
+        self._replies = ReplyHalf(policy.limits, self._conversation)
+        self._closed = False
+
+    # -- what happens ----------------------------------------------------------------------------------
+
+    def start(self) -> Effects:
+        """The upstream is connected."""
+        self._requests.send_setup()
+        return self._effects()
+
+    def from_client(self, data: bytes) -> Effects:
+        """Bytes of the client, as they came."""
+        self._requests.feed(data)
+        return self._settle(requests=True)
+
+    def from_upstream(self, data: bytes) -> Effects:
+        """Bytes of Redis, as they came."""
+        try:
+            self._replies.feed(data)
+        except FramingError as error:
+            self._conversation.close_reason = f"Redis' reply cannot be framed: {error}"
+            return self._effects()
+        return self._settle(requests=False)
+
+    def converted(self, half: Half, results: list[Converted]) -> Effects:
+        """The results of a conversion, one for each of its inputs."""
+        if half is Half.REQUESTS:
+            self._requests.encoded(results)
+            return self._settle(requests=True)
+        self._replies.decoded(results[0])
+        return self._settle(requests=False)
+
+    def looked_up(self, info: CommandInfo | None) -> Effects:
+        """What the server says of the command last asked for; None: it does not know it either."""
+        self._requests.looked_up(info)
+        return self._settle(requests=True)
+
+    def set_policy(self, policy: Policy) -> None:
+        """From the next request on; what is under way keeps its rule."""
+        self._requests.policy = policy
+
+    # -- what it is waiting for ------------------------------------------------------------------------
+
+    @property
+    def wants_client(self) -> bool:
+        """More of the client's bytes can be used."""
+        return self._requests.stall is None and not self.is_full
+
+    @property
+    def wants_upstream(self) -> bool:
+        """More of Redis' bytes can be used."""
+        return not self._replies.parked
+
+    @property
+    def is_full(self) -> bool:
+        """As many replies are outstanding as may be."""
+        return len(self._conversation.entries) >= self._requests.policy.limits.pending_commands
+
+    @property
+    def is_idle(self) -> bool:
+        """At a command boundary, with nothing outstanding."""
+        return not self._conversation.entries and self._requests.stall in (None, Stall.ENDED)
+
+    @property
+    def pending(self) -> int:
+        """Replies outstanding."""
+        return len(self._conversation.entries)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held: of a request not yet whole, and of replies not yet moved."""
+        return self._requests.buffered + self._replies.buffered
+
+    # -- settling --------------------------------------------------------------------------------------
+
+    def _settle(self, *, requests: bool) -> Effects:
+        """Let each half go as far as it can: replies free what requests wait for."""
+        conversation = self._conversation
+        try:
+            if requests:
+                self._requests.advance()
+            self._replies.advance()
+            while not conversation.entries and self._requests.stall is Stall.BARRIER:
+                self._requests.resume()
+                self._requests.advance()
+                self._replies.advance()
+            if not requests and self._requests.stall is None:
+                self._requests.advance()
+                self._replies.advance()
+        except FramingError as error:
+            conversation.close_reason = f"Redis' reply cannot be framed: {error}"
+        return self._effects()
+
+    def _effects(self) -> Effects:
+        requests, replies, reason = self._requests, self._replies, self._conversation.close_reason
+        if self._closed:
+            return Effects()
+        effects = Effects(
+            b"".join(requests.out), b"".join(replies.out), requests.conversions + replies.conversions, requests.lookups
+        )
+        requests.out.clear()
+        replies.out.clear()
+        replies.conversions.clear()
+        requests.conversions, requests.lookups = [], []
+        if reason is not None:
+            self._closed = True
+            effects.close = Close(reason)
+        return effects

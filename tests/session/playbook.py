@@ -1,0 +1,120 @@
+"""Scripts of a conversation: what each side sends, and what must come out, byte for byte. No sockets."""
+
+from collections.abc import Callable
+
+from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
+from proxy.glob import compile_glob, literal_prefix
+from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
+from proxy.resp.writers import command
+from proxy.session import CommandInfo, Conversion, Effects, Half, Session
+
+POISON = command(b"GET")
+
+
+class StubCodec(Transcoder):
+    """Encodes `x` as `!x` and back; `bad` cannot be encoded, `!bad` cannot be decoded."""
+
+    def encode(self, payload: bytes) -> bytes:
+        if payload == b"bad":
+            raise PayloadError("a bad payload")
+        return b"!" + payload
+
+    def decode(self, value: bytes) -> bytes:
+        if value == b"!bad":
+            raise UndecodableError("a bad value")
+        return value.removeprefix(b"!")
+
+
+def rule(pattern: bytes = b"m:*", **changes: object) -> Rule:
+    made = Rule(
+        name=pattern.decode(),
+        matches=compile_glob(pattern),
+        prefix=literal_prefix(pattern),
+        treats_as=As.VALUE,
+        transcoder=StubCodec(Options()),
+        on_undecodable=OnUndecodable.ERROR,
+        default_ttl=0,
+    )
+    return made._replace(**changes)  # type: ignore[arg-type]
+
+
+def policy(*rules: Rule, guard: Guard = Guard(), limits: SessionLimits = SessionLimits()) -> Policy:  # noqa: B008
+    return Policy(rules or (rule(),), guard, limits)
+
+
+class Playbook:
+    """Drives a session. `chunk` cuts what both sides send into pieces; what comes out must not depend on it."""
+
+    def __init__(
+        self,
+        with_policy: Policy | None = None,
+        *,
+        setup: tuple[bytes, ...] = (),
+        cut: Callable[[bytes], list[bytes]] = lambda data: [data],
+    ) -> None:
+        self.session = Session(with_policy or policy(), setup)
+        self._cut = cut
+        self.upstream = b""
+        self.client = b""
+        self.conversions: list[Conversion] = []
+        self.lookups: list[bytes] = []
+        self.closed: str | None = None
+        self._take(self.session.start())
+
+    def _take(self, effects: Effects) -> None:
+        self.upstream += effects.upstream
+        self.client += effects.client
+        self.conversions += effects.conversions
+        self.lookups += effects.lookups
+        if effects.close:
+            self.closed = effects.close.reason
+
+    def sends(self, data: bytes) -> "Playbook":
+        """The client sends."""
+        for piece in self._cut(data):
+            self._take(self.session.from_client(piece))
+        return self
+
+    def command(self, *args: bytes) -> "Playbook":
+        return self.sends(command(*args))
+
+    def replies(self, data: bytes) -> "Playbook":
+        """Redis replies."""
+        for piece in self._cut(data):
+            self._take(self.session.from_upstream(piece))
+        return self
+
+    def converts(self) -> "Playbook":
+        """The converter answers what is outstanding."""
+        waiting, self.conversions = self.conversions, []
+        for conversion in waiting:
+            results: list[bytes | CodecError] = []
+            for transcoder, data in conversion.inputs:
+                try:
+                    work = transcoder.encode if conversion.half is Half.REQUESTS else transcoder.decode
+                    results.append(work(data))
+                except CodecError as error:
+                    results.append(error)
+            self._take(self.session.converted(conversion.half, results))
+        return self
+
+    def finds(self, *flags: str) -> "Playbook":
+        """The server knows the command asked for, with these flags."""
+        self._take(self.session.looked_up(CommandInfo(frozenset(flags))))
+        return self
+
+    def finds_nothing(self) -> "Playbook":
+        self._take(self.session.looked_up(None))
+        return self
+
+    def to_upstream(self, expected: bytes) -> "Playbook":
+        """Since last asked, exactly this went upstream."""
+        assert self.upstream == expected
+        self.upstream = b""
+        return self
+
+    def to_client(self, expected: bytes) -> "Playbook":
+        """Since last asked, exactly this went to the client."""
+        assert self.client == expected
+        self.client = b""
+        return self

