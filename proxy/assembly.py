@@ -1,0 +1,48 @@
+"""Settings -> policy: where what an operator wrote becomes what a session does."""
+
+from proxy.codec import CodecLimits, Options, Transcoder
+from proxy.config import Rule as RuleSettings
+from proxy.config import Settings
+from proxy.glob import compile_glob, literal_prefix
+from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
+from proxy.resp import RequestLimits
+
+
+def policy_for(settings: Settings, payload: str) -> Policy:
+    """The policy of the listeners whose clients speak `payload`."""
+    limits = SessionLimits(
+        request=RequestLimits(settings.limits.request_bytes, settings.limits.arguments),
+        codec=CodecLimits(
+            payload_bytes=settings.limits.payload_bytes,
+            decoded_bytes=settings.limits.decoded_bytes,
+            depth=settings.limits.depth,
+            nodes=settings.limits.nodes,
+        ),
+        pending_commands=settings.limits.pending_commands,
+    )
+    guard = Guard(
+        allow_all_scripts=settings.guard.scripts == "allow",
+        allowed_scripts=frozenset(sha1.encode() for sha1 in settings.guard.allow_scripts),
+        allowed_commands=frozenset(name.encode() for name in settings.guard.allow),
+    )
+    rules = tuple(_rule(rule, payload, limits.codec) for rule in settings.rule)
+    return Policy(rules, guard, limits)
+
+
+def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
+    options = Options(
+        payload=payload,
+        pickle_protocol=rule.pickle_protocol,
+        accept_tags=rule.accept_tags,
+        big_ints=rule.big_ints,
+        limits=limits,
+    )
+    return Rule(
+        name=rule.name,
+        matches=compile_glob(rule.pattern),
+        prefix=literal_prefix(rule.pattern),
+        treats_as=As("value" if rule.as_ == "view" else rule.as_),
+        transcoder=Transcoder(options),
+        on_undecodable=OnUndecodable(rule.on_undecodable),
+        default_ttl=rule.default_ttl,
+    )

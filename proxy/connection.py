@@ -1,0 +1,296 @@
+"""One client and its upstream: two asyncio protocols around a session. It carries out effects and decides nothing.
+
+Flow control, both ways: a side is read only while what it sends can be used. The client is not read while Redis
+does not take its requests, while its own replies pile up, or while the session waits; Redis is not read while the
+client does not take its replies, or a reply is being converted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from proxy.metrics import Metrics
+from proxy.policy import Policy
+from proxy.resp import writers
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Session
+from proxy.upstream import UpstreamError
+
+_log = logging.getLogger("proxy.connection")
+_UPSTREAM_BUFFER: Final = 1024 * 1024
+_LINGER: Final = 1.0
+"""Seconds that a client has to read our last words before the connection is gone."""
+_HALF_CLOSED: Final = 5.0
+"""Seconds that Redis has to answer a client that has already said that it will send no more."""
+
+
+class Host(Protocol):
+    """What a connection needs of the server that it belongs to."""
+
+    metrics: Metrics
+    buffered_bytes: int
+    upstream_setup: tuple[bytes, ...]
+
+    async def dial(self, factory: "Callable[[], UpstreamSide]") -> "UpstreamSide":
+        """Connect to Redis. Raises UpstreamError."""
+
+    async def convert(self, conversion: Conversion) -> list[Converted]:
+        """Convert away from the loop."""
+
+    async def command_info(self, name: bytes) -> CommandInfo | None:
+        """What Redis says of a command."""
+
+    def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
+        """Run a task, and keep it until it ends."""
+
+    def closed(self, connection: "Connection") -> None:
+        """The connection has ended."""
+
+
+class Connection(asyncio.Protocol):
+    """The client's side, and the pair as a whole."""
+
+    def __init__(self, host: Host, policy: Policy, number: int) -> None:
+        """`number`: names the connection in the log."""
+        self._host = host
+        self.number = number
+        self._session = Session(policy, host.upstream_setup)
+        self._client: Any = None
+        self._upstream: Any = None
+        self._early = b""  # what it sent before Redis was there
+        self._client_full = False  # it does not take its replies
+        self._upstream_full = False
+        self._client_paused = True
+        self._upstream_paused = False
+        self._ending = False  # nothing more is looked at
+        self._draining = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- the client ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client: it is not read before Redis is there."""
+        self._client = transport
+        self._client.pause_reading()
+        high = self._host.buffered_bytes
+        self._client.set_write_buffer_limits(high=high, low=high // 4)
+        self._host.start(self._dial(), f"dial {self.number}")
+
+    async def _dial(self) -> None:
+        try:
+            upstream = await self._host.dial(lambda: UpstreamSide(self))
+        except UpstreamError as error:
+            self._host.metrics.upstream_failures += 1
+            _log.warning("[%d] %s", self.number, error)
+            if self._client is not None and not self._ending:
+                self._last_words(writers.error(f"ERR flask-cache-proxy: {error}"))
+            return
+        if self._client is None or self._ending:
+            upstream.close()
+            return
+        self._upstream = upstream.transport
+        self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
+        self._apply(self._session.start())
+        if self._early:
+            effects = self._session.from_client(self._early)
+            self._early = b""
+            self._apply(effects)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client."""
+        if self._ending:
+            return
+        self._host.metrics.received_bytes["client"] += len(data)
+        if self._upstream is None:
+            self._early += data
+            self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
+            return
+        self._apply(self._session.from_client(data))
+
+    def eof_received(self) -> bool:
+        """The client will send no more: what it has asked is still answered."""
+        if self._ending or self._is_idle:
+            return False
+        self._draining = True
+        self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._close)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone. What it has asked for is still done, as when it talks to Redis itself."""
+        self._client = None
+        self._ending = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+            self._upstream.write_eof()
+            self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._upstream.abort)
+        self._host.closed(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read: stop asking Redis for more."""
+        self._client_full = True
+        self._adjust()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._client_full = False
+        self._adjust()
+
+    # -- Redis -----------------------------------------------------------------------------------------
+
+    def upstream_received(self, data: bytes) -> None:
+        """Bytes of Redis."""
+        if self._ending:
+            return
+        self._host.metrics.received_bytes["upstream"] += len(data)
+        self._apply(self._session.from_upstream(data))
+
+    def upstream_full(self, full: bool) -> None:
+        """Whether Redis takes no more for now."""
+        self._upstream_full = full
+        self._adjust()
+
+    def upstream_lost(self) -> None:
+        """Redis is gone: what it has answered has been delivered, the rest has no answer."""
+        self._upstream = None
+        if self._client is None and self._timer is not None:
+            self._timer.cancel()
+        if not self._ending:
+            if self._session.pending:
+                _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
+            self._close()
+
+    # -- effects ---------------------------------------------------------------------------------------
+
+    def _apply(self, effects: Effects) -> None:
+        if effects.upstream and self._upstream is not None:
+            self._upstream.write(effects.upstream)
+        if effects.client:
+            self._client.write(effects.client)
+        for conversion in effects.conversions:
+            self._host.metrics.conversions[conversion.half.name.lower()] += 1
+            self._host.start(self._convert(conversion), f"convert {self.number}")
+        for name in effects.lookups:
+            self._host.start(self._look_up(name), f"look up {self.number}")
+        if effects.close is not None:
+            _log.debug("[%d] closing: %s", self.number, effects.close.reason)
+            self._last_words(b"")
+        elif self._draining and self._is_idle:
+            self._close()
+        else:
+            self._adjust()
+
+    async def _convert(self, conversion: Conversion) -> None:
+        results = await self._host.convert(conversion)
+        if not self._ending:
+            self._apply(self._session.converted(conversion.half, results))
+
+    async def _look_up(self, name: bytes) -> None:
+        info = await self._host.command_info(name)
+        if not self._ending:
+            self._apply(self._session.looked_up(info))
+
+    def _adjust(self) -> None:
+        """Read each side while what it sends can be used."""
+        if self._ending or self._client is None:
+            return
+        pause_client = (
+            self._upstream is None or self._upstream_full or self._client_full or not self._session.wants_client
+        )
+        if pause_client != self._client_paused:
+            self._client_paused = pause_client
+            (self._client.pause_reading if pause_client else self._client.resume_reading)()
+        pause_upstream = self._client_full or not self._session.wants_upstream
+        if self._upstream is not None and pause_upstream != self._upstream_paused:
+            self._upstream_paused = pause_upstream
+            (self._upstream.pause_reading if pause_upstream else self._upstream.resume_reading)()
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def set_policy(self, policy: Policy) -> None:
+        """For what comes from now on."""
+        self._session.set_policy(policy)
+
+    def drain(self) -> None:
+        """Close at the next command boundary."""
+        self._draining = True
+        if self._is_idle:
+            self._close()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Nothing of the client's is under way."""
+        return not self._early and self._session.is_idle
+
+    def abort(self) -> None:
+        """Close now."""
+        self._ending = True
+        if self._client is not None:
+            self._client.abort()
+
+    def _last_words(self, reply: bytes) -> None:
+        """Say it, and leave the client time to read it: closing with its bytes unread would reset the connection."""
+        self._ending = True
+        if self._upstream is not None:
+            self._upstream.close()
+        if reply:
+            self._client.write(reply)
+        if self._client.can_write_eof():
+            self._client.write_eof()
+        self._client.resume_reading()
+        self._linger(self._client.get_write_buffer_size())
+
+    def _linger(self, unsent: int) -> None:
+        """Wait on, as long as the client takes what it has coming."""
+        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._lingered, unsent)
+
+    def _lingered(self, unsent_before: int) -> None:
+        if self._client is not None:
+            unsent = self._client.get_write_buffer_size()
+            if unsent and unsent < unsent_before:
+                self._linger(unsent)
+            else:
+                self._client.abort()
+
+    def _close(self) -> None:
+        """Flush what the client has coming, and close both sides."""
+        self._ending = True
+        if self._upstream is not None:
+            self._upstream.close()
+        if self._client is not None:
+            self._client.close()
+
+
+class UpstreamSide(asyncio.Protocol):
+    """Redis' side of a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection`: whose upstream it is."""
+        self._connection = connection
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of Redis."""
+        self._connection.upstream_received(data)
+
+    def pause_writing(self) -> None:
+        """Redis takes no more for now."""
+        self._connection.upstream_full(True)
+
+    def resume_writing(self) -> None:
+        """Redis takes more again."""
+        self._connection.upstream_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Redis is gone."""
+        self._connection.upstream_lost()
+
+    def close(self) -> None:
+        """Close."""
+        if self.transport is not None:
+            self.transport.close()

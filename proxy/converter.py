@@ -1,0 +1,139 @@
+"""Large conversions, in a process of their own: a thread would hold up every other client (it shares the lock).
+
+Parent and child speak in frames of a length (4 bytes, big-endian) and a msgpack document; neither ever unpickles.
+The child is started by the first large value, and again if it dies: then what it had is answered with an error.
+"""
+
+import asyncio
+import logging
+import signal
+import struct
+import sys
+from typing import BinaryIO, Final
+
+import msgspec
+
+from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
+from proxy.session import Conversion, Converted, Half
+
+_log = logging.getLogger("proxy.converter")
+_LENGTH: Final = struct.Struct(">I")
+_STREAM_LIMIT: Final = 1024 * 1024
+
+
+class _Job(msgspec.Struct, array_like=True):
+    """One value to convert."""
+
+    number: int
+    encode: bool
+    options: Options
+    data: bytes
+
+
+class _Done(msgspec.Struct, array_like=True):
+    """What became of it: `data`, or the text of the error."""
+
+    number: int
+    data: bytes | None
+    error: str = ""
+
+
+class Converter:
+    """The parent's side."""
+
+    def __init__(self) -> None:
+        """No process is started yet."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[_Done]] = {}
+        self._next = 0
+
+    async def convert(self, conversion: Conversion) -> list[Converted]:
+        """The results of a conversion, one for each input."""
+        encode = conversion.half is Half.REQUESTS
+        family = PayloadError if encode else UndecodableError
+        results: list[Converted] = []
+        for transcoder, data in conversion.inputs:
+            try:
+                done = await self._convert(encode, transcoder.options, data)
+            except (OSError, ValueError) as error:
+                _log.error("the converter process failed: %s", error)
+                done = _Done(0, None, "the converter process ended; try again")
+            results.append(family(done.error) if done.data is None else done.data)
+        return results
+
+    async def _convert(self, encode: bool, options: Options, data: bytes) -> _Done:
+        async with self._starting:
+            process = await self._running()
+        self._next += 1
+        job = _Job(self._next, encode, options, data)
+        future = self._waiting[job.number] = asyncio.get_running_loop().create_future()
+        try:
+            assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
+            frame = msgspec.msgpack.encode(job)
+            process.stdin.write(_LENGTH.pack(len(frame)) + frame)
+            await process.stdin.drain()
+            return await future
+        finally:
+            self._waiting.pop(job.number, None)
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "proxy.converter"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_STREAM_LIMIT,
+                start_new_session=True,
+            )
+            self._reader = asyncio.create_task(self._read(self._process), name="converter replies")
+        return self._process
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None  # noqa: S101 (narrows the type: it is a pipe)
+        decoder = msgspec.msgpack.Decoder(_Done)
+        try:
+            while True:
+                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
+                done = decoder.decode(await process.stdout.readexactly(length))
+                future = self._waiting.get(done.number)
+                if future is not None and not future.done():
+                    future.set_result(done)
+        except asyncio.IncompleteReadError:
+            waiting, self._waiting = self._waiting, {}
+            for future in waiting.values():
+                if not future.done():
+                    future.set_exception(OSError("the converter process ended"))
+
+    async def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        if self._reader is not None:
+            await self._reader
+
+
+def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """The child: answer jobs until the parent closes the pipe."""
+    decoder = msgspec.msgpack.Decoder(_Job)
+    transcoders: dict[Options, Transcoder] = {}
+    while len(header := stdin.read(_LENGTH.size)) == _LENGTH.size:
+        job = decoder.decode(stdin.read(_LENGTH.unpack(header)[0]))
+        transcoder = transcoders.get(job.options) or transcoders.setdefault(job.options, Transcoder(job.options))
+        try:
+            done = _Done(job.number, (transcoder.encode if job.encode else transcoder.decode)(job.data))
+        except CodecError as error:
+            done = _Done(job.number, None, str(error))
+        frame = msgspec.msgpack.encode(done)
+        stdout.write(_LENGTH.pack(len(frame)) + frame)
+        stdout.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

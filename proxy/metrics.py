@@ -1,0 +1,56 @@
+"""Counters of the process, plain numbers that cost an addition; Prometheus collects them when it scrapes.
+
+One prefix, base units, and never a key, a value or an address in a label.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+_PREFIX = "flask_cache_proxy_"
+
+
+@dataclass(slots=True)
+class Metrics:
+    """What has happened since the start."""
+
+    version: str
+    clients: int = 0
+    """Connected now."""
+    clients_total: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Connections turned away, by reason."""
+    upstream_failures: int = 0
+    """Dials that failed."""
+    conversions: Counter[str] = field(default_factory=Counter)
+    """Conversions done in the converter process, by half."""
+    received_bytes: Counter[str] = field(default_factory=Counter)
+    """By side: client, upstream."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families, for prometheus_client."""
+        yield InfoMetricFamily(_PREFIX + "build", "Version of the proxy.", {"version": self.version})
+        yield GaugeMetricFamily(_PREFIX + "clients", "Clients connected.", self.clients)
+        yield CounterMetricFamily(_PREFIX + "clients", "Clients accepted.", self.clients_total)
+        yield CounterMetricFamily(
+            _PREFIX + "upstream_connect_failures", "Connections to Redis that failed.", self.upstream_failures
+        )
+        yield _by("rejected_clients", "Clients turned away.", "reason", self.rejected)
+        yield _by("offloaded_conversions", "Conversions done in the converter process.", "half", self.conversions)
+        yield _by("received_bytes", "Bytes received.", "side", self.received_bytes)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+
+def _by(name: str, text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(_PREFIX + name, text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

@@ -1,0 +1,249 @@
+"""The shell: listeners, connections, signals, drain. Everything here is wiring; what is decided, a session decides."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, cast
+
+from proxy import __version__
+from proxy.admin import OK, Answer, Routes, unavailable
+from proxy.admin import serve as serve_admin
+from proxy.admin import serve_unix as serve_admin_unix
+from proxy.assembly import policy_for
+from proxy.config import Address, Listener, Settings, TcpAddress, UnixAddress
+from proxy.connection import Connection, UpstreamSide
+from proxy.converter import Converter
+from proxy.metrics import Metrics
+from proxy.policy import Policy
+from proxy.resp import writers
+from proxy.session import CommandInfo, Conversion, Converted
+from proxy.upstream import Upstream, UpstreamError
+
+_log = logging.getLogger("proxy.server")
+_BACKLOG: Final = 4096
+_TOO_MANY: Final = writers.error("ERR max number of clients reached")
+
+
+class ListenError(Exception):
+    """An address cannot be listened on. `str()` names it and says why."""
+
+
+class Server:
+    """One process of the proxy."""
+
+    def __init__(self, settings: Settings, upstream: Upstream) -> None:
+        """`upstream`: where the settings' target is (an embedded Redis has its own place)."""
+        self._settings = settings
+        self._upstream = upstream
+        self._policies = {payload: policy_for(settings, payload) for payload in ("json", "msgpack")}
+        self._converter = Converter()
+        self._servers: list[asyncio.Server] = []
+        self._admin: asyncio.Server | None = None
+        self._unix_paths: list[tuple[str, int]] = []
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._now = asyncio.Event()
+        self._all_gone = asyncio.Event()
+        self._ready = False
+        self.metrics = Metrics(__version__)
+        self.buffered_bytes = settings.limits.buffered_bytes
+        self.upstream_setup = upstream.setup
+        self.addresses: list[Address] = []
+        """Where the listeners are, in the order of the settings, a port 0 resolved."""
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    async def run(self, started: Callable[["Server"], None] = lambda _: None) -> None:
+        """Listen until told to stop, then drain. Raises ListenError; `started` is called once all listen."""
+        try:
+            for listener in self._settings.listener:
+                await self._listen(listener)
+            await self._listen_admin()
+            self._handle_signals()
+            self._ready = True
+            started(self)
+            await self._stop.wait()
+            await self._drain()
+        finally:
+            await self._end()
+
+    def stop(self) -> None:
+        """Drain, then end. The second time: end now."""
+        if self._stop.is_set():
+            self._now.set()
+        self._stop.set()
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+
+    async def _drain(self) -> None:
+        """Stop accepting; let each client finish at a command boundary, until the deadline or a second signal."""
+        self._ready = False
+        timeout = self._settings.server.drain_timeout
+        _log.info("stopping: %d clients have %g s to finish", len(self._connections), timeout)
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        if self._connections:
+            waits = [asyncio.ensure_future(event.wait()) for event in (self._all_gone, self._now)]
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _end(self) -> None:
+        for server in (*self._servers, *([self._admin] if self._admin else [])):
+            server.close()
+        for connection in tuple(self._connections):
+            connection.abort()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._converter.close()
+        for path, inode in self._unix_paths:
+            _unlink(path, inode)
+        _log.info("stopped")
+
+    # -- listeners -------------------------------------------------------------------------------------
+
+    async def _listen(self, listener: Listener) -> None:
+        loop = asyncio.get_running_loop()
+        address, policy = listener.address, self._policies[listener.payload]
+        accept = self._acceptor(policy)
+        try:
+            if isinstance(address, TcpAddress):
+                server = await loop.create_server(accept, address.host, address.port, backlog=_BACKLOG)
+                port = server.sockets[0].getsockname()[1]
+                address = TcpAddress(address.host, port)
+            else:
+                _make_way(address.path)
+                server = await loop.create_unix_server(accept, address.path, backlog=_BACKLOG)
+                self._unix_paths.append((address.path, os.stat(address.path).st_ino))  # noqa: ASYNC240 (once, at the start)
+        except OSError as error:
+            raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+        self._servers.append(server)
+        self.addresses.append(address)
+        _log.info("listening on %s for %s clients", address, listener.payload)
+
+    def _acceptor(self, policy: Policy) -> Callable[[], asyncio.Protocol]:
+        def accept() -> asyncio.Protocol:
+            if len(self._connections) >= self._settings.limits.clients:
+                self.metrics.rejected["max_clients"] += 1
+                return _TurnedAway()
+            self.metrics.clients_total += 1
+            self.metrics.clients += 1
+            connection = Connection(self, policy, self.metrics.clients_total)
+            self._connections.add(connection)
+            self._all_gone.clear()
+            return connection
+
+        return accept
+
+    async def _listen_admin(self) -> None:
+        address = self._settings.admin.address
+        if address is None:
+            return
+        routes: Routes = {
+            ("GET", "/livez"): lambda: OK,
+            ("GET", "/startup"): lambda: OK,
+            ("GET", "/readyz"): self._readiness,
+            ("GET", "/metrics"): lambda: Answer("200 OK", self.metrics.exposition(), "text/plain; version=0.0.4"),
+            ("POST", "/drain"): self._ask_to_stop,
+        }
+        try:
+            if isinstance(address, UnixAddress):
+                _make_way(address.path)
+                self._admin = await serve_admin_unix(routes, address.path)
+                self._unix_paths.append((address.path, os.stat(address.path).st_ino))  # noqa: ASYNC240 (once, at the start)
+            else:
+                self._admin = await serve_admin(routes, address.host, address.port)
+        except OSError as error:
+            raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+    def _readiness(self) -> Answer:
+        return OK if self._ready else unavailable("draining")
+
+    def _ask_to_stop(self) -> Answer:
+        self._stop.set()
+        return Answer("202 Accepted", b"draining\n")
+
+    # -- what a connection asks for --------------------------------------------------------------------
+
+    async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
+        """Connect to Redis. Raises UpstreamError."""
+        return await self._upstream.connect(factory)
+
+    async def convert(self, conversion: Conversion) -> list[Converted]:
+        """Convert in the converter process."""
+        return await self._converter.convert(conversion)
+
+    async def command_info(self, name: bytes) -> CommandInfo | None:
+        """What Redis says of a command."""
+        return await self._upstream.command_info(name)
+
+    def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
+        """Run a task, keep it until it ends, and log what it should not have raised."""
+        task = asyncio.get_running_loop().create_task(cast("Coroutine[Any, Any, None]", work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+    def closed(self, connection: Connection) -> None:
+        """A client is gone."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self.metrics.clients -= 1
+            if not self._connections:
+                self._all_gone.set()
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A client too many: told so in Redis' words, as Redis does."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.WriteTransport", transport).write(_TOO_MANY)
+        transport.close()
+
+
+def _make_way(path: str) -> None:
+    """Remove a socket that nobody listens on any more; asyncio would take over a live one without a word."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise FileExistsError(None, "there is a file of that name that is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            Path(path).unlink(missing_ok=True)
+            return
+        except OSError:
+            pass
+    raise FileExistsError(None, "another process listens on it")
+
+
+def _unlink(path: str, inode: int) -> None:
+    """Remove a socket of ours, unless somebody has put another in its place."""
+    try:
+        if os.stat(path).st_ino == inode:
+            Path(path).unlink()
+    except FileNotFoundError:
+        pass
+
+
+__all__ = ["ListenError", "Server", "UpstreamError"]
