@@ -23,14 +23,22 @@ from proxy.resp.writers import command
 
 _NOT_ENOUGH: Final = object()
 
-# hiredis sees a chunk only if no header in it, wherever hiredis may find one, can declare 10,000 elements or
-# more, and if no RESP3 aggregate follows a line end. Both patterns begin with a literal: memchr does the work.
-_LARGE_COUNT = re.compile(rb"\*[-+0-9]{5}")
-_OTHER_AGGREGATE = re.compile(rb"\n[%~>|]")
+_SLICE: Final = 16 * 1024
+"""Bytes that hiredis gets at once: it moves all that it holds for every kilobyte that it gives out."""
+
+# Neither pattern may ask what stands before a header: hiredis takes any two bytes for a bulk's CRLF.
+_OTHER_AGGREGATE = re.compile(rb"[%~>|]-?[0-9]{1,19}\r\n")
+_LARGE_COUNT = re.compile(rb"\*([0-9]{3,9})")
+_SMALLEST_ARGUMENT: Final = len(b"$0\r\n\r\n")
+
+# Every other aggregate's type byte looks like `~` and every digit like `0`: two plain searches tell that most
+# chunks need neither pattern.
+_SHAPE: Final = bytes.maketrans(b"%~>|-0123456789", b"~~~~00000000000")
 
 # string2ll of Redis' util.c: no plus sign, no leading zero, no minus zero.
 _INTEGER = re.compile(rb"-?[1-9][0-9]{0,18}|0")
 
+_LLONG_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**31 - 1
 _MAX_BULK: Final = 512 * 1024 * 1024
 """Redis' default proto-max-bulk-len (bytes); longer is an invalid length in Redis' own words."""
@@ -59,6 +67,7 @@ class RequestParser:
         "_buffer",
         "_bulk",
         "_error",
+        "_held",
         "_inline",
         "_limits",
         "_reader",
@@ -76,6 +85,7 @@ class RequestParser:
         self._buffer = bytearray()
         self._seen = 0  # how much of the buffer holds no line end, for certain
         self._args: list[bytes] = []
+        self._held = 0  # bytes of these
         self._awaited = 0  # arguments still to come of the command at hand; 0: between commands
         self._bulk = -1  # length of the argument at hand; -1: its header is to come
         self._size = 0  # declared bytes of the command at hand
@@ -83,8 +93,8 @@ class RequestParser:
 
     @property
     def buffered(self) -> int:
-        """Bytes of a request that has not ended yet, as received."""
-        return len(self._buffer) + sum(map(len, self._args))
+        """Bytes of a request that has not ended yet, without the headers already read."""
+        return len(self._buffer) + self._held
 
     def next(self) -> Request | None:
         """The next whole request, or None. Raises ProtocolError once all before the error are out."""
@@ -104,6 +114,7 @@ class RequestParser:
             self._error = error
             self._buffer.clear()
             self._args = []
+            self._held = 0
 
     def _feed(self, data: bytes) -> None:
         if self._between_commands:
@@ -134,22 +145,23 @@ class RequestParser:
 
     def _accelerate(self, data: bytes) -> int:
         """Let hiredis read the whole commands at the head of `data`; returns the bytes that they took."""
-        if _LARGE_COUNT.search(data) or _OTHER_AGGREGATE.search(data):
+        if not _harmless(data):
             return 0
         reader = self._reader or hiredis.Reader(notEnoughData=_NOT_ENOUGH)
         self._reader = None
         limits, ready, pos = self._limits, self._ready, 0
         try:
-            reader.feed(data)
-            while (args := reader.gets()) is not _NOT_ENOUGH:
-                raw = hiredis.pack_command(tuple(args))
-                if not data.startswith(raw, pos):
-                    return pos
-                if len(raw) > limits.request_bytes or len(args) > limits.arguments:
-                    return pos
-                pos += len(raw)
-                if args:  # `*0` is nothing, as in Redis
-                    ready.append(Request(args, raw))
+            for start in range(0, len(data), _SLICE):
+                reader.feed(data, start, min(_SLICE, len(data) - start))
+                while (args := reader.gets()) is not _NOT_ENOUGH:
+                    raw = hiredis.pack_command(tuple(args))
+                    if not data.startswith(raw, pos):
+                        return pos
+                    if len(raw) > limits.request_bytes or len(args) > limits.arguments:
+                        return pos
+                    pos += len(raw)
+                    if args:  # `*0` is nothing, as in Redis
+                        ready.append(Request(args, raw))
         except Exception:
             # Not a command to hiredis, or not one made of strings: what it is, the strict reader says.
             return pos
@@ -181,11 +193,7 @@ class RequestParser:
         count = _integer(line)
         if count is None or count > _INT_MAX:
             raise ProtocolError("ERR Protocol error: invalid multibulk length")
-        if count > self._limits.arguments:
-            raise ProtocolError(
-                f"ERR flask-cache-proxy: a request of {count} arguments is over the limit of"
-                f" {self._limits.arguments} ([limits] arguments)"
-            )
+        self._limit_arguments(count)
         self._awaited = max(count, 0)
         self._size = len(line) + 3
         return True
@@ -198,11 +206,7 @@ class RequestParser:
         if length is None or not 0 <= length <= _MAX_BULK:
             raise ProtocolError("ERR Protocol error: invalid bulk length")
         self._size += len(line) + 5 + length
-        if self._size > self._limits.request_bytes:
-            raise ProtocolError(
-                f"ERR flask-cache-proxy: a request of {self._size} bytes or more is over the limit of"
-                f" {self._limits.request_bytes} ([limits] request_bytes)"
-            )
+        self._limit_bytes(self._size)
         self._bulk = length
         return True
 
@@ -211,9 +215,9 @@ class RequestParser:
         end = self._buffer.find(b"\r", self._seen)
         if end < 0 or end + 1 == len(self._buffer):
             self._seen = len(self._buffer) if end < 0 else end
-            if self._seen > inline.MAX_INLINE_BYTES:
-                raise ProtocolError(f"ERR Protocol error: {too_long}")
+            self._limit_line(self._seen, too_long)
             return None
+        self._limit_line(end, too_long)
         expected = ord("$" if self._awaited else "*")
         if self._buffer[0] != expected:
             got = chr(self._buffer[0]) if 32 <= self._buffer[0] < 127 else "?"
@@ -231,24 +235,27 @@ class RequestParser:
         if self._buffer[end : end + 2] != b"\r\n":
             raise ProtocolError("ERR Protocol error: expected CRLF after a bulk")
         self._args.append(bytes(self._buffer[:end]))
+        self._held += end
         self._consume(end + 2)
         self._bulk = -1
         self._awaited -= 1
         if not self._awaited:
             self._emit(self._args)
             self._args = []
+            self._held = 0
         return True
 
     def _inline_line(self) -> bool:
         end = self._buffer.find(b"\n", self._seen)
-        if (len(self._buffer) if end < 0 else end) > inline.MAX_INLINE_BYTES:
-            raise ProtocolError("ERR Protocol error: too big inline request")
+        self._limit_line(len(self._buffer) if end < 0 else end, "too big inline request")
         if end < 0:
             self._seen = len(self._buffer)
             return False
         words = inline.split(bytes(self._buffer[:end]).removesuffix(b"\r"))
         self._consume(end + 1)
         if words:
+            self._limit_arguments(len(words))
+            self._limit_bytes(len(command(*words)))
             self._emit(words)
         return True
 
@@ -263,6 +270,24 @@ class RequestParser:
         got = chr(self._buffer[0]) if 32 <= self._buffer[0] < 127 else "?"
         raise ProtocolError(f"ERR Protocol error: expected '*', got '{got}'")
 
+    def _limit_line(self, size: int, too_long: str) -> None:
+        if size > inline.MAX_INLINE_BYTES:
+            raise ProtocolError(f"ERR Protocol error: {too_long}")
+
+    def _limit_arguments(self, count: int) -> None:
+        if count > self._limits.arguments:
+            raise ProtocolError(
+                f"ERR flask-cache-proxy: a request of {count} arguments is over the limit of"
+                f" {self._limits.arguments} ([limits] arguments)"
+            )
+
+    def _limit_bytes(self, size: int) -> None:
+        if size > self._limits.request_bytes:
+            raise ProtocolError(
+                f"ERR flask-cache-proxy: a request of {size} bytes or more is over the limit of"
+                f" {self._limits.request_bytes} ([limits] request_bytes)"
+            )
+
     def _emit(self, args: list[bytes]) -> None:
         self._ready.append(Request(args, command(*args)))
 
@@ -271,5 +296,22 @@ class RequestParser:
         self._seen = 0
 
 
+def _harmless(data: bytes) -> bool:
+    """Whether hiredis, wherever in `data` it may find a header, allocates no more than `data` is worth.
+
+    It would make room for whatever a header declares, for each of 1,024 nested arrays anew, and it leaks a list
+    for every push.
+    """
+    shape = data.translate(_SHAPE)
+    if b"~0" in shape and _OTHER_AGGREGATE.search(data):
+        return False
+    if b"*000" not in shape:
+        return True
+    return sum(map(int, _LARGE_COUNT.findall(data))) * _SMALLEST_ARGUMENT <= len(data)
+
+
 def _integer(text: bytes) -> int | None:
-    return int(text) if _INTEGER.fullmatch(text) else None
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if _LLONG_MIN <= number else None
