@@ -35,6 +35,8 @@ def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
         pickle_protocol=rule.pickle_protocol,
         accept_tags=rule.accept_tags,
         big_ints=rule.big_ints,
+        types=rule.types,
+        view=rule.content_type if rule.as_ == "view" else None,
         limits=limits,
     )
     return Rule(

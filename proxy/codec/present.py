@@ -5,7 +5,7 @@ Iterative, and every step is counted: a stored value may hold one part a million
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from proxy.codec import shapes
 from proxy.codec.errors import CodecError, UndecodableError
@@ -37,7 +37,8 @@ def with_safe_integers(target: Format) -> Format:
 
 def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = UndecodableError) -> None:
     """Depth and nodes of a tree of lists, string-keyed dicts and scalars. Raises `error`."""
-    level, nodes = [root], 0
+    level: list[Any] = [root]
+    nodes = 0
     for _ in range(limits.depth + 1):
         nodes += len(level)
         if nodes > limits.nodes:
@@ -46,7 +47,7 @@ def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = Undeco
             child
             for node in level
             if type(node) is list or type(node) is dict
-            for child in (node if type(node) is list else node.values())
+            for child in (node.values() if type(node) is dict else node)
         ]
         if not level:
             return
@@ -57,6 +58,8 @@ class Presenter:
     """Builds one payload tree. The budgets are its own, so it is used once."""
 
     __slots__ = ("_bytes_left", "_limits", "_nodes_left", "_target", "_todo")
+
+    handlers: "ClassVar[dict[type, Callable[[Any, Any, int, bool], Any]]]"
 
     def __init__(self, target: Format, limits: CodecLimits) -> None:
         """`target`: what need not be tagged."""
@@ -76,7 +79,7 @@ class Presenter:
             self._nodes_left -= 1
             if self._nodes_left < 0:
                 raise UndecodableError(_too_many(self._limits))
-            handler = _HANDLERS.get(type(node))
+            handler = self.handlers.get(type(node))
             if handler is None:
                 raise UndecodableError("a class or function as a value")
             into[at] = handler(self, node, depth, hashed)
@@ -218,7 +221,7 @@ def _too_many(limits: CodecLimits) -> str:
     return f"more than {limits.nodes} nodes ([limits] nodes)"
 
 
-_HANDLERS: Final[dict[type, Callable[[Presenter, Any, int, bool], Any]]] = {
+Presenter.handlers = {
     type(None): Presenter._same,
     bool: Presenter._same,
     int: Presenter._int,

@@ -7,6 +7,8 @@ from proxy.codec import json_payload, msgpack_payload, present, stored, tags
 from proxy.codec.errors import PayloadError, UndecodableError
 from proxy.codec.limits import CodecLimits
 from proxy.codec.pickling import Pickler
+from proxy.codec.plain import PlainPresenter
+from proxy.codec.views import View
 
 _FORMATS: Final[dict[str, tuple[Any, present.Format]]] = {
     "json": (json_payload, present.JSON),
@@ -25,13 +27,17 @@ class Options(NamedTuple):
     """Tags that writers may use, without their `py/`; `data` is all but markup and response."""
     big_ints: str = "number"
     """`number` or `tagged`: how ints beyond 2^53 read."""
+    types: str = "tagged"
+    """`tagged` (lossless) or `plain` (natural types, reads only)."""
+    view: str | None = None
+    """The Content-Type of what is written, where values are cached views; None: the payload is the value."""
     limits: CodecLimits = CodecLimits()
 
 
 class Transcoder:
     """Encodes and decodes under one set of options. It keeps nothing between calls."""
 
-    __slots__ = ("_format", "_tags", "_target", "options")
+    __slots__ = ("_format", "_presenter", "_tags", "_target", "_view", "options")
 
     def __init__(self, options: Options) -> None:
         """Raises KeyError for a payload format that does not exist."""
@@ -39,6 +45,8 @@ class Transcoder:
         self._format, target = _FORMATS[options.payload]
         self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
         self._tags = tags.accepted(options.accept_tags)
+        self._presenter = PlainPresenter if options.types == "plain" else present.Presenter
+        self._view = None if options.view is None else View(options.payload, options.view, options.limits)
 
     def encode(self, payload: bytes) -> bytes:
         """The stored value of a payload. Raises PayloadError, and nothing else."""
@@ -47,6 +55,8 @@ class Transcoder:
             raise PayloadError(
                 f"a payload of {len(payload)} bytes is over the limit of {limits.payload_bytes} ([limits] payload_bytes)"
             )
+        if self._view is not None:
+            return stored.PICKLE_MARK + self._view.pickled(payload, self.options.pickle_protocol)
         tree, keyed = self._format.read(payload, limits)
         number = tags.top_level_int(tree, self._tags)
         if number is not None:
@@ -73,7 +83,8 @@ class Transcoder:
             raise UndecodableError(
                 f"a stored value of {len(value)} bytes is over the limit of {limits.decoded_bytes} ([limits] decoded_bytes)"
             )
-        payload = self._present(stored.read(value, limits))
+        reading = stored.read(value, limits)
+        payload = self._present(reading) if self._view is None else self._view.payload(reading.root)
         if len(payload) > limits.decoded_bytes:
             raise UndecodableError(f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)")
         return payload
@@ -88,6 +99,6 @@ class Transcoder:
                 return payload
             except OverflowError:
                 pass  # msgpack has no int beyond 64 bits: it gets its tag below
-        tree = present.Presenter(self._target, limits).present(reading.root)
+        tree = self._presenter(self._target, limits).present(reading.root)
         payload = self._format.write(tree)
         return payload

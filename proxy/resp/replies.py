@@ -3,8 +3,9 @@
 
 Contract: the caller looks at the value at the head (`kind`, `length`, `first_bulk`), then moves it: `forward`
 streams it on as it stands, however long; `bulk`, `line` and `enter` take a piece of it. Each of them returns
-"need more" (False or None) without consuming, remembers what it waits for, and costs nothing until that is
-there: a reply fed one byte at a time is read in linear time. FramingError: the bytes are not RESP.
+"need more" (False or None) without consuming, remembers what it waits for, and costs next to nothing until that
+is there: a reply fed one byte at a time is read in linear time, and so is one whose bytes come while nobody
+looks. FramingError: the bytes are not RESP.
 
 RESP3 as in https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
 """
@@ -15,7 +16,7 @@ from proxy.resp.errors import FramingError
 
 MAX_HEADER_BYTES: Final = 64
 MAX_LINE_BYTES: Final = 64 * 1024
-"""A line that must be held whole: a header, or a status or error that we look into (bytes)."""
+"""A status or error that we look into must be held whole: its length, CRLF included (bytes)."""
 
 _LINES: Final = frozenset(b"+-:_#,(")
 _BULKS: Final = frozenset(b"$=!")
@@ -23,46 +24,48 @@ _ELEMENTS_PER_COUNT: Final = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2
 _UNCOUNTED: Final = frozenset(b">|")
 """Pushes and attributes may stand between the elements of an aggregate and are none of them."""
 
-_WANT_LINE: Final = -1
+_CR: Final = ord("\r")
+_LF: Final = ord("\n")
 
 
 class ReplyFramer:
     """An incremental framer of one upstream's stream."""
 
-    __slots__ = ("_bulk_left", "_data", "_held", "_held_size", "_in_line", "_pos", "_values_left", "_wanted")
+    __slots__ = (
+        "_after_cr",
+        "_bulk_left",
+        "_data",
+        "_held",
+        "_held_size",
+        "_in_line",
+        "_lineless",
+        "_pos",
+        "_values_left",
+    )
 
     def __init__(self) -> None:
         """Nothing received, nothing under way."""
         self._data = b""
         self._pos = 0
-        self._held: list[bytes] = []  # pieces of something incomplete, joined once, when it is complete
+        self._held: list[bytes] = []  # what came behind `_data`: joined once, when a look cannot do without it
         self._held_size = 0
-        self._wanted = 0  # bytes that the held pieces must reach; _WANT_LINE: a line end; 0: nothing awaited
+        self._lineless = False  # known: no LF from `_pos` on, nor among what is held
         self._values_left = 0  # of the value being forwarded, nested ones included
         self._bulk_left = 0  # bytes of the bulk being forwarded, its CRLF included
-        self._in_line = False  # inside a line being forwarded
+        self._in_line = False  # inside a line being forwarded ...
+        self._after_cr = False  # ... of which a CR was the last byte
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came."""
-        if self._wanted:
-            if not self._held:
-                self._hold(self._data[self._pos :])
-            self._hold(data)
-            if self._held_size < self._wanted or (self._wanted == _WANT_LINE and b"\n" not in data):
-                self._data, self._pos = b"", 0
-                if self._wanted == _WANT_LINE and self._held_size > MAX_LINE_BYTES:
-                    raise FramingError("a line without end")
-                return
-            data = b"".join(self._held)
-            self._held.clear()
-            self._held_size = self._wanted = 0
-        elif self._pos < len(self._data):
-            data = self._data[self._pos :] + data
-        self._data, self._pos = data, 0
-
-    def _hold(self, piece: bytes) -> None:
-        self._held.append(piece)
-        self._held_size += len(piece)
+        if not data:
+            return
+        if self._pos == len(self._data) and not self._held:
+            self._data, self._pos, self._lineless = data, 0, False
+            return
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._lineless:
+            self._lineless = b"\n" not in data
 
     @property
     def buffered(self) -> int:
@@ -76,21 +79,23 @@ class ReplyFramer:
 
     def kind(self) -> int:
         """The type byte of the value at the head; 0: nothing there."""
-        return self._data[self._pos] if self._pos < len(self._data) else 0
+        if self._pos == len(self._data) and not self._join():
+            return 0
+        return self._data[self._pos]
 
     def starts_with(self, prefix: bytes) -> bool | None:
         """Whether the value at the head starts with `prefix`; None: need more to know."""
-        if self._data.startswith(prefix, self._pos):
-            return True
-        there = self._data[self._pos : self._pos + len(prefix)]
-        if len(there) < len(prefix) and prefix.startswith(there):
-            self._wanted = len(there) + 1
-            return None
-        return False
+        while not self._data.startswith(prefix, self._pos):
+            there = self._data[self._pos : self._pos + len(prefix)]
+            if len(there) == len(prefix) or not prefix.startswith(there):
+                return False
+            if not self._await(len(there) + 1):
+                return None
+        return True
 
     def length(self) -> int | None:
         """The number in the header at the head (-1: null), not consumed; None: need more."""
-        end = self._header_end()
+        end = self._header_end(0)
         return None if end < 0 else self._number(self._pos + 1, end)
 
     def first_bulk(self, limit: int) -> bytes | None:
@@ -98,64 +103,58 @@ class ReplyFramer:
 
         Nothing is consumed. None: need more.
         """
-        end = self._header_end()
+        end = self._header_end(0)
         if end < 0:
             return None
         if self._number(self._pos + 1, end) <= 0:
             return b""
-        start = end + 2
-        if start == len(self._data):
-            self._wanted = start + 1 - self._pos
+        header = end + 2 - self._pos  # from here on positions count from `_pos`: a join moves it
+        if self._pos + header == len(self._data) and not self._await(header + 1):
             return None
-        if self._data[start] != ord("$"):
+        if self._data[self._pos + header] != ord("$"):
             return b""
-        second = self._data.find(b"\r\n", start, start + MAX_HEADER_BYTES)
-        if second < 0:
-            self._wanted = len(self._data) + 1 - self._pos
+        end = self._header_end(header)
+        if end < 0:
             return None
-        size = self._number(start + 1, second)
+        size = self._number(self._pos + header + 1, end)
         if not 0 <= size <= limit:
             return b""
-        if len(self._data) < second + 2 + size:
-            self._wanted = second + 2 + size - self._pos
+        start = end + 2 - self._pos
+        if len(self._data) - self._pos < start + size and not self._await(start + size):
             return None
-        return self._data[second + 2 : second + 2 + size]
+        return self._data[self._pos + start : self._pos + start + size]
 
     def line(self) -> bytes | None:
         """The whole line at the head, CRLF included, consumed; None: need more."""
-        end = self._data.find(b"\r\n", self._pos)
+        end = -1 if self._lineless else self._line_feed()
         if end < 0:
-            if len(self._data) - self._pos > MAX_LINE_BYTES:
+            if self.buffered >= MAX_LINE_BYTES:
                 raise FramingError("a line without end")
-            self._wanted = _WANT_LINE
+            self._lineless = True
             return None
-        line = self._data[self._pos : end + 2]
-        self._pos = end + 2
-        return line
+        if end == self._pos or self._data[end - 1] != _CR:
+            raise FramingError("a line without its CR")
+        return self._take(end + 1)
 
     def enter(self) -> bytes | None:
         """The header of the aggregate at the head, consumed: its elements follow. None: need more."""
-        end = self._header_end()
-        if end < 0:
-            return None
-        header = self._data[self._pos : end + 2]
-        self._pos = end + 2
-        return header
+        end = self._header_end(0)
+        return None if end < 0 else self._take(end + 2)
 
     def bulk(self) -> bytes | None:
         """The payload of the bulk at the head (not null: see `length`), consumed; None: need more."""
-        end = self._header_end()
+        end = self._header_end(0)
         if end < 0:
             return None
         size = self._number(self._pos + 1, end)
-        stop = end + 2 + size
-        if len(self._data) < stop + 2:
-            self._wanted = stop + 2 - self._pos
+        whole = end + 2 + size + 2 - self._pos
+        if len(self._data) - self._pos < whole and not self._await(whole):
             return None
-        if self._data[stop : stop + 2] != b"\r\n":
+        stop = self._pos + whole
+        if self._data[stop - 2 : stop] != b"\r\n":
             raise FramingError("a bulk without its CRLF")
-        payload = self._data[end + 2 : stop]
-        self._pos = stop + 2
+        payload = self._data[stop - 2 - size : stop - 2]
+        self._pos = stop
         return payload
 
     def forward(self, out: list[bytes]) -> bool:
@@ -163,6 +162,12 @@ class ReplyFramer:
 
         It may be called with another `out` each time. A push or attribute at the head is a value of its own.
         """
+        while not (whole := self._forward(out)):
+            if not self._join():
+                break
+        return whole
+
+    def _forward(self, out: list[bytes]) -> bool:
         data, pos, start, size = self._data, self._pos, self._pos, len(self._data)
         left = self._values_left
         outermost = not left
@@ -170,16 +175,12 @@ class ReplyFramer:
             left = 1
         while left and pos < size:
             if self._bulk_left:
-                step = min(self._bulk_left, size - pos)
-                pos += step
-                self._bulk_left -= step
+                pos = self._skip_bulk(pos)
                 left -= not self._bulk_left
                 continue
             kind = data[pos]
             if self._in_line or kind in _LINES:
-                end = data.find(b"\n", pos)
-                self._in_line = end < 0
-                pos = size if end < 0 else end + 1
+                pos = self._skip_line(pos)
                 left -= not self._in_line
                 continue
             end = data.find(b"\r\n", pos, pos + MAX_HEADER_BYTES)
@@ -201,19 +202,59 @@ class ReplyFramer:
         if pos > start:
             out.append(data[start:pos])
             self._pos = pos
+            self._lineless = False
             # Not begun is not "one to go": until a first byte has moved, the value is still untouched.
             self._values_left = left
-        if left and pos < size:
-            self._wanted = _WANT_LINE
         return not left
 
-    def _header_end(self) -> int:
-        """Where the CRLF of the header at the head begins; -1: need more."""
-        end = self._data.find(b"\r\n", self._pos, self._pos + MAX_HEADER_BYTES)
+    def _skip_bulk(self, pos: int) -> int:
+        """Move past what is there of the bulk being forwarded; its last two bytes must be a CRLF."""
+        data = self._data
+        step = min(self._bulk_left, len(data) - pos)
+        pos += step
+        self._bulk_left -= step
+        if self._bulk_left == 0:
+            # With a step of one the CR was the last byte of an earlier one, and seen there.
+            whole = data[pos - 1] == _LF and (step == 1 or data[pos - 2] == _CR)
+        else:
+            whole = self._bulk_left > 1 or data[pos - 1] == _CR
+        if not whole:
+            raise FramingError("a bulk without its CRLF")
+        return pos
+
+    def _skip_line(self, pos: int) -> int:
+        """Move past what is there of the line being forwarded."""
+        data = self._data
+        end = data.find(b"\n", pos)
         if end < 0:
-            if len(self._data) - self._pos >= MAX_HEADER_BYTES:
+            self._in_line, self._after_cr = True, data[-1] == _CR
+            return len(data)
+        if not (data[end - 1] == _CR if end > pos else self._after_cr):
+            raise FramingError("a line without its CR")
+        self._in_line = False
+        return end + 1
+
+    def _take(self, stop: int) -> bytes:
+        piece = self._data[self._pos : stop]
+        self._pos = stop
+        return piece
+
+    def _header_end(self, offset: int) -> int:
+        """Where the CRLF of the header begins that is `offset` bytes behind the head; -1: need more."""
+        while True:
+            start = self._pos + offset
+            end = self._data.find(b"\r\n", start, start + MAX_HEADER_BYTES)
+            if end < 0 and len(self._data) - start >= MAX_HEADER_BYTES:
                 raise FramingError("a header without end")
-            self._wanted = _WANT_LINE
+            if end >= 0 or not self._join():
+                return end
+
+    def _line_feed(self) -> int:
+        """Where the first LF from the head on is, joined only if it is there; -1: need more."""
+        end = self._data.find(b"\n", self._pos, self._pos + MAX_LINE_BYTES)
+        if end < 0 and any(b"\n" in piece for piece in self._held):
+            self._join()
+            end = self._data.find(b"\n", 0, MAX_LINE_BYTES)
         return end
 
     def _number(self, start: int, end: int) -> int:
@@ -223,3 +264,16 @@ class ReplyFramer:
         if text == b"-1":
             return -1
         raise FramingError("a header without a number")
+
+    def _await(self, size: int) -> bool:
+        """Whether `size` bytes from the head on are there, joined only if they are."""
+        return self.buffered >= size and self._join()
+
+    def _join(self) -> bool:
+        """Put what is held behind `_data`; False: nothing is held."""
+        if not self._held:
+            return False
+        self._data = b"".join((self._data[self._pos :], *self._held))
+        self._pos = self._held_size = 0
+        self._held.clear()
+        return True
