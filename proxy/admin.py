@@ -1,4 +1,4 @@
-"""The admin port: health for orchestrators, numbers for Prometheus. Off the data path, and no more HTTP than that needs."""
+"""The admin port: health for orchestrators, numbers for Prometheus. Off the data path; no more HTTP than that takes."""
 
 import asyncio
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class Admin:
 
     def _answer(self, head: bytes) -> bytes:
         words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
-        method, path = (words + ["", ""])[:2]
+        method, path = [*words, "", ""][:2]
         head_only = method == "HEAD"
         route = self._routes.get(("GET" if head_only else method, path.partition("?")[0]))
         answer = route() if route else _NOT_FOUND

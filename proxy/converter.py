@@ -9,6 +9,8 @@ import logging
 import signal
 import struct
 import sys
+import traceback
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 import msgspec
@@ -68,7 +70,8 @@ class Converter:
             process = await self._running()
         self._next += 1
         job = _Job(self._next, encode, options, data)
-        future = self._waiting[job.number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_Done] = asyncio.get_running_loop().create_future()
+        self._waiting[job.number] = future
         try:
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
             frame = msgspec.msgpack.encode(job)
@@ -111,7 +114,7 @@ class Converter:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
-            if process.returncode is None:
+            with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
         if self._reader is not None:
@@ -129,6 +132,9 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
             done = _Done(job.number, (transcoder.encode if job.encode else transcoder.decode)(job.data))
         except CodecError as error:
             done = _Done(job.number, None, str(error))
+        except Exception as error:  # a fault of ours: it costs this value, not everyone's
+            traceback.print_exc()
+            done = _Done(job.number, None, f"the conversion failed ({type(error).__name__})")
         frame = msgspec.msgpack.encode(done)
         stdout.write(_LENGTH.pack(len(frame)) + frame)
         stdout.flush()

@@ -28,9 +28,13 @@ class DemoError(Exception):
 def run() -> int:
     """Run the demo; the exit code."""
     try:
-        with EmbeddedRedis() as server, _proxy(server.path) as proxy_path:
-            with server.client() as direct, redis.Redis(unix_socket_path=proxy_path, decode_responses=True) as producer:
-                _show(server.path, direct, producer)
+        with (
+            EmbeddedRedis() as server,
+            _proxy(server.path) as proxy_path,
+            server.client() as direct,
+            redis.Redis(unix_socket_path=proxy_path, decode_responses=True) as producer,
+        ):
+            _show(server.path, direct, producer)
     except (DemoError, EmbeddedRedisError, redis.RedisError) as error:
         click.secho(f"\nThe demo failed: {error}", fg="red", err=True)
         return 1

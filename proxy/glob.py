@@ -72,8 +72,8 @@ def _class(pattern: bytes, pos: int) -> tuple[_One, int]:
             chars.add(pattern[pos + 1])
             pos += 2
         elif pos + 2 < len(pattern) and pattern[pos + 1] == ord("-"):
-            low, high = sorted((pattern[pos], pattern[pos + 2]))
-            chars.update(range(low, high + 1))
+            low, high = sorted((_signed(pattern[pos]), _signed(pattern[pos + 2])))
+            chars.update(char & 0xFF for char in range(low, high + 1))
             pos += 3
         else:
             chars.add(pattern[pos])
@@ -81,7 +81,14 @@ def _class(pattern: bytes, pos: int) -> tuple[_One, int]:
     return _One(frozenset(range(256)) - chars if negated else frozenset(chars)), pos + 1
 
 
+def _signed(char: int) -> int:
+    """A byte as Redis orders it in a range: C's char has a sign, on x86 at least (not on ARM)."""
+    return char - 256 if char > 127 else char
+
+
 def _matches(tokens: list[_Token], key: bytes) -> bool:
+    if not key:
+        return not tokens  # Redis does not even look: only `*` alone, and no pattern, match the empty key
     at = token = 0
     star, star_at = -1, 0
     while at < len(key):

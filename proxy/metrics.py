@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 _PREFIX = "flask_cache_proxy_"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Metrics:
     """What has happened since the start."""
 
@@ -34,7 +34,7 @@ class Metrics:
         """The metric families, for prometheus_client."""
         yield InfoMetricFamily(_PREFIX + "build", "Version of the proxy.", {"version": self.version})
         yield GaugeMetricFamily(_PREFIX + "clients", "Clients connected.", self.clients)
-        yield CounterMetricFamily(_PREFIX + "clients", "Clients accepted.", self.clients_total)
+        yield CounterMetricFamily(_PREFIX + "accepted_clients", "Clients accepted.", self.clients_total)
         yield CounterMetricFamily(
             _PREFIX + "upstream_connect_failures", "Connections to Redis that failed.", self.upstream_failures
         )

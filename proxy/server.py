@@ -126,7 +126,7 @@ class Server:
             else:
                 _make_way(address.path)
                 server = await loop.create_unix_server(accept, address.path, backlog=_BACKLOG)
-                self._unix_paths.append((address.path, os.stat(address.path).st_ino))  # noqa: ASYNC240 (once, at the start)
+                self._unix_paths.append((address.path, os.stat(address.path).st_ino))
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from None
         self._servers.append(server)
@@ -162,7 +162,7 @@ class Server:
             if isinstance(address, UnixAddress):
                 _make_way(address.path)
                 self._admin = await serve_admin_unix(routes, address.path)
-                self._unix_paths.append((address.path, os.stat(address.path).st_ino))  # noqa: ASYNC240 (once, at the start)
+                self._unix_paths.append((address.path, os.stat(address.path).st_ino))
             else:
                 self._admin = await serve_admin(routes, address.host, address.port)
         except OSError as error:

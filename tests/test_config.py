@@ -245,11 +245,11 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ("[[rule]]", "rule[0].keys: is required"),
         ('[[rule]]\nkeys = ""', 'rule[0].keys: expected a string that is not empty, got ""'),
         ('[[rule]]\nkeys = "*"\nname = "a\\nb"', "rule[0].name: expected a name without control characters"),
-        ('[limits]\ndepth = "5"', 'limits.depth: expected an integer from 1 to 500, got "5"'),
-        ("[limits]\ndepth = true", "limits.depth: expected an integer from 1 to 500, got true"),
-        ("[limits]\ndepth = 5.0", "limits.depth: expected an integer from 1 to 500, got 5.0"),
-        ("[limits]\ndepth = 0", "limits.depth: expected an integer from 1 to 500, got 0"),
-        ("[limits]\ndepth = 501", "limits.depth: expected an integer from 1 to 500, got 501"),
+        ('[limits]\ndepth = "5"', 'limits.depth: expected an integer from 1 to 150, got "5"'),
+        ("[limits]\ndepth = true", "limits.depth: expected an integer from 1 to 150, got true"),
+        ("[limits]\ndepth = 5.0", "limits.depth: expected an integer from 1 to 150, got 5.0"),
+        ("[limits]\ndepth = 0", "limits.depth: expected an integer from 1 to 150, got 0"),
+        ("[limits]\ndepth = 151", "limits.depth: expected an integer from 1 to 150, got 151"),
         (
             "[limits]\nnodes = 0x" + "f" * 5000,
             "limits.nodes: expected an integer from 1 to 100000000, got an int",
@@ -464,11 +464,11 @@ def test_the_twins_are_listed_for_the_command_line() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["abc", "5.0", " 5", "1_000", "0x10", "\u0665", "true", "501", "9" * 5000])
+@pytest.mark.parametrize("text", ["abc", "5.0", " 5", "1_000", "0x10", "\u0665", "true", "151", "9" * 5000])
 def test_a_variable_that_is_no_such_number_is_named(text: str) -> None:
     (error,) = errors(environ={"FLASK_CACHE_PROXY_LIMITS_DEPTH": text})
     assert error.startswith(
-        "FLASK_CACHE_PROXY_LIMITS_DEPTH: limits.depth: expected an integer from 1 to 500, got "
+        "FLASK_CACHE_PROXY_LIMITS_DEPTH: limits.depth: expected an integer from 1 to 150, got "
     )
     assert len(error) < 200
 

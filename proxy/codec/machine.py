@@ -15,8 +15,8 @@ from typing import Final
 
 from proxy.codec import shapes
 from proxy.codec.errors import UndecodableError
-from proxy.codec.limits import INT_BOUND, MAX_INT_DIGITS, CodecLimits
-from proxy.codec.nodes import CONTAINERS, Collection, Instance, Key, Node, Symbol
+from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, MAX_INT_DIGITS, CodecLimits
+from proxy.codec.nodes import CONTAINERS, TAGS, Collection, Instance, Key, Node, Symbol
 
 _INSTRUCTIONS_PER_NODE: Final = 6
 """Python 2 writes five for an item of a dict: the key, its PUT, the value, its PUT, SETITEM."""
@@ -26,6 +26,12 @@ _OBJECTS_PER_NODE: Final = 2
 
 _STRIDE: Final = 1024
 """Instructions between two looks at what has grown."""
+
+_WORD: Final = 64
+"""Bits of an int that costs nothing to speak of."""
+
+_MAX_STATE: Final = 64
+"""Attributes of an object; a Response has six, and what its app adds."""
 
 _MAX_INT_BYTES: Final = (INT_BOUND.bit_length() + 8) // 8
 
@@ -42,7 +48,21 @@ _ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 class Machine:
     """Reads one pickle."""
 
-    __slots__ = ("_data", "_floor", "_limits", "_marks", "_memo", "_placed", "_pos", "_size", "_stack", "binary", "natural", "tree")
+    __slots__ = (
+        "_data",
+        "_floor",
+        "_limits",
+        "_marks",
+        "_memo",
+        "_placed",
+        "_pos",
+        "_stack",
+        "binary",
+        "natural",
+        "repeated_bytes",
+        "text_bytes",
+        "tree",
+    )
 
     def __init__(self, data: bytes, start: int, limits: CodecLimits) -> None:
         """`data[start:]` is the pickle; bytes behind its STOP are ignored, as CPython does."""
@@ -53,8 +73,11 @@ class Machine:
         self._marks: list[int] = []
         self._floor = 0
         self._memo: list[Node] = []
-        self._size = 0  # bytes of strings pushed so far
         self._placed = 0  # objects put into containers so far
+        self.text_bytes = 0
+        """Bytes of all strings pushed so far, also of those that are there already."""
+        self.repeated_bytes = 0
+        """Of those the ones that were there already."""
         self.tree = True
         """No container is reachable twice."""
         self.natural = True
@@ -73,8 +96,7 @@ class Machine:
                     if opcode == _STOP:
                         return self._pop()
                     table[opcode](self)
-                if len(self._stack) + self._placed > nodes * _OBJECTS_PER_NODE + _STRIDE:
-                    break
+                self._place(0)
         except IndexError:
             raise UndecodableError("truncated pickle") from None
         raise UndecodableError(f"more than {nodes} nodes ([limits] nodes)")
@@ -217,18 +239,23 @@ class Machine:
         if line in (b"00", b"01"):
             self._stack.append(line == b"01")
         else:
-            self._stack.append(_decimal(line))
+            self._integer(_decimal(line))
 
     def _long_line(self) -> None:
-        self._stack.append(_decimal(self._line().removesuffix(b"L")))
+        self._integer(_decimal(self._line().removesuffix(b"L")))
 
     def _long(self, size: int) -> None:
         if size > _MAX_INT_BYTES:
             raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
         number = int.from_bytes(self._take(size), "little", signed=True)
-        if not -INT_BOUND < number < INT_BOUND:
-            raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
-        self._grow(size)
+        self._integer(number)
+
+    def _integer(self, number: int) -> None:
+        if number.bit_length() > _WORD:
+            if not -INT_BOUND < number < INT_BOUND:
+                raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
+            self.natural &= number >= JSON_INT_MIN
+            self._grow(number.bit_length())  # several times its digits, because to write them takes time
         self._stack.append(number)
 
     def _long4(self) -> None:
@@ -253,11 +280,14 @@ class Machine:
         line = self._line()
         if not _FLOAT.fullmatch(line):
             raise UndecodableError("corrupt pickle: not a float")
-        self._float(float(line))
+        number = float(line)
+        if number - number != 0.0 and line[-1] in b"0123456789":  # 1e999, as CPython
+            raise UndecodableError("corrupt pickle: a float out of range")
+        self._float(number)
 
     def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limits.decoded_bytes:
+        self.text_bytes += size
+        if self.text_bytes > self._limits.decoded_bytes:
             raise UndecodableError(f"more than {self._limits.decoded_bytes} bytes ([limits] decoded_bytes)")
 
     # -- containers ------------------------------------------------------------------------------------
@@ -265,6 +295,13 @@ class Machine:
     def _tuple(self, items: list[Node]) -> None:
         self.natural = False
         self._stack.append(tuple(items))
+
+    def _place(self, count: int) -> None:
+        """Count objects that go into containers, and look at what has grown."""
+        self._placed += count
+        nodes = self._limits.nodes
+        if len(self._stack) + self._placed > nodes * _OBJECTS_PER_NODE + _STRIDE:
+            raise UndecodableError(f"more than {nodes} nodes ([limits] nodes)")
 
     def _append(self) -> None:
         item = self._pop()
@@ -299,8 +336,9 @@ class Machine:
         if not _STR_KEYS.issuperset(map(type, keys)):
             self.natural = False
             keys = [key if type(key) is str else Key(key) for key in keys]
+            self._placed += len(keys)  # each `Key` is one more object
         target.update(zip(keys, items[1::2], strict=True))
-        if len(target) == 1 and type(keys[0]) is str and keys[0].startswith("py/"):
+        if len(target) == 1 and keys[0] in TAGS:
             self.natural = False
 
     def _add_items(self) -> None:
@@ -327,6 +365,13 @@ class Machine:
         else:
             raise UndecodableError("corrupt pickle: a memo with gaps")
 
+    def _memoize(self) -> None:
+        """Protocol 4: the next index. No pickler mixes it with PUTs that count from 1."""
+        memo = self._memo
+        if memo and memo[0] is _UNSET:
+            raise UndecodableError("corrupt pickle: a memo with gaps")
+        memo.append(self._top())
+
     def _get(self, index: int) -> None:
         if not 0 <= index < len(self._memo) or self._memo[index] is _UNSET:
             raise UndecodableError("corrupt pickle: not in the memo")
@@ -335,8 +380,12 @@ class Machine:
     def _again(self, node: Node) -> None:
         """Push what is there already: its bytes count again, and a container is then no tree's."""
         kind = type(node)
-        if kind is str or kind is bytes:
+        if kind is str or kind is bytes or kind is shapes.OldBytes:
             self._grow(len(node))
+            self.repeated_bytes += len(node)
+        elif kind is int:
+            if node.bit_length() > _WORD:
+                self._grow(node.bit_length())
         elif kind in CONTAINERS or kind is bytearray:
             self.tree = False
         self._stack.append(node)
@@ -365,7 +414,17 @@ class Machine:
         function = self._pop()
         if type(function) is not Symbol or type(args) is not tuple:
             raise UndecodableError("corrupt pickle: a call of what is no function")
+        for arg in args:
+            self._copy(arg)
         self._stack.append(shapes.reduce(function, args))
+
+    def _copy(self, arg: Node) -> None:
+        """Count an argument again: the call may copy it, and its tuple may come from the memo."""
+        kind = type(arg)
+        if kind is str or kind is bytes or kind is shapes.OldBytes:
+            self._grow(len(arg))
+        elif kind is list:
+            self._place(len(arg))
 
     def _newobj(self) -> None:
         args = self._pop()
@@ -379,7 +438,9 @@ class Machine:
         target = self._top()
         if type(target) is not Instance or target.state is not None:
             raise UndecodableError("corrupt pickle: state for what has none")
-        target.state = state
+        if type(state) is not dict or len(state) > _MAX_STATE:
+            raise UndecodableError(f"a {target.symbol} of unknown shape")
+        target.state = dict(state)  # as CPython: what is done to `state` later does not matter
 
     def _refuse(self) -> None:
         raise UndecodableError("corrupt pickle: an instruction that no cache library writes")
@@ -404,12 +465,10 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _decimal(line: bytes) -> int:
-    if len(line) > MAX_INT_DIGITS + 1:
+    if len(line) - line.startswith(b"-") > MAX_INT_DIGITS:
         raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
     if not _INT.fullmatch(line):
         raise UndecodableError("corrupt pickle: not an int")
-    if not -INT_BOUND < int(line) < INT_BOUND:
-        raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
     return int(line)
 
 
@@ -465,7 +524,7 @@ _OPCODES: Final[dict[bytes, Callable[[Machine], None]]] = {
     b"p": lambda m: m._put(m._number()),
     b"q": lambda m: m._put(m._unsigned(1)),
     b"r": lambda m: m._put(m._unsigned(4)),
-    b"\x94": lambda m: m._put(len(m._memo)),
+    b"\x94": Machine._memoize,
     b"g": lambda m: m._get(m._number()),
     b"h": lambda m: m._get(m._unsigned(1)),
     b"j": lambda m: m._get(m._unsigned(4)),

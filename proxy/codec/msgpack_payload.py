@@ -15,15 +15,16 @@ from proxy.codec.nodes import Key
 _HARMLESS_ALLOCATION: Final = 16 * 1024 * 1024
 _POINTER: Final = 8
 _RAW_NODES_PER_TAGGED_NODE: Final = 3
+"""As in JSON."""
 
 # By first byte, https://github.com/msgpack/msgpack/blob/master/spec.md: the bytes of length that follow; for _FIXED
 # the bytes of content.
 _SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _EXT: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
 _FIXED: Final = {
-    **{0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8},
-    **{0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17},
-}
+    0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8,
+    0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17,
+}  # fmt: skip
 _ARRAYS: Final = {0xDC: 2, 0xDD: 4}
 _MAPS: Final = {0xDE: 2, 0xDF: 4}
 
@@ -39,13 +40,13 @@ def write(tree: Any) -> bytes:
     return packed
 
 
-def read(payload: bytes, limits: CodecLimits) -> tuple[Any, bool]:
+def read(payload: bytes, limits: CodecLimits, tagged: bool = False) -> tuple[Any, bool]:
     """The payload as a tree; and whether a dict of it has keys wrapped in `Key`. Raises PayloadError.
 
     Keys other than strings and bytes are wrapped, because CPython does not guard their hashes.
     """
     if not _is_harmless(payload, limits):
-        _check(payload, limits)
+        _check(payload, limits, tagged)
     try:
         return _unpack(payload, strict_map_key=True), False
     except ValueError as error:
@@ -84,9 +85,9 @@ def _is_harmless(payload: bytes, limits: CodecLimits) -> bool:
     return headers * len(payload) * _POINTER <= _HARMLESS_ALLOCATION
 
 
-def _check(payload: bytes, limits: CodecLimits) -> None:
+def _check(payload: bytes, limits: CodecLimits, tagged: bool) -> None:
     """Walk the headers: every declared length is there, nodes and depth are within the limits."""
-    most = limits.nodes * (_RAW_NODES_PER_TAGGED_NODE if may_have_tags(payload) else 1)
+    most = limits.nodes * (_RAW_NODES_PER_TAGGED_NODE if tagged else 1)
     raw_depth = limits.depth * _RAW_NODES_PER_TAGGED_NODE + 2
     pos, size, seen = 0, len(payload), 0
     left = [1]  # values still to come, at each open level

@@ -48,6 +48,8 @@ class Scalar(NamedTuple):
 
     tag: str
     content: Any
+    parts: int = 0
+    """What it was put together from, beyond a fixed few: a Response's headers and pieces of its body."""
 
 
 class Zone(NamedTuple):
@@ -67,6 +69,15 @@ class Instance:
         self.symbol = symbol
         self.state: Node = None
 
+
+TAGS: Final = frozenset(
+    {
+        *("py/bytes", "py/bytearray", "py/tuple", "py/set", "py/frozenset", "py/dict", "py/ordereddict"),
+        *("py/datetime", "py/date", "py/time", "py/timedelta", "py/decimal", "py/uuid", "py/complex"),
+        *("py/float", "py/int", "py/markup", "py/response"),
+    }
+)
+"""The keys that mean a type; an object with any other key is plain data."""
 
 CONTAINERS: Final = frozenset({list, dict, tuple, Collection, Instance})
 """Types that can hold others, and so may be shared or deep."""

@@ -7,7 +7,7 @@ class names are memoised as CPython does, so that the app loads them as fast as 
 
 import struct
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 
 from proxy.codec.errors import PayloadError
@@ -36,7 +36,10 @@ class _Close(NamedTuple):
 
 
 class Pickler:
-    """Writes one value."""
+    """Writes one value.
+
+    Each method returns code that uses and fills the memo: it must be written in the order of the calls.
+    """
 
     __slots__ = ("_collidable", "_limits", "_memo", "_nodes", "_out", "_tags", "protocol")
 
@@ -46,7 +49,8 @@ class Pickler:
         self._tags = tags
         self._limits = limits
         self._out: list[bytes] = []
-        self._memo: dict[str, int] = {}
+        # A string by itself; a class, or a zone, by a tuple that no string is equal to.
+        self._memo: dict[Any, int] = {}
         self._nodes = 0
         self._collidable = 0
 
@@ -78,9 +82,7 @@ class Pickler:
 
     def plan(self, value: Any, hashed: bool = False) -> Plan:
         """How `value` is written; `hashed`: as a dict key or member of a set. Raises PayloadError."""
-        self._nodes += 1
-        if self._nodes > self._limits.nodes:
-            raise PayloadError(f"more than {self._limits.nodes} nodes ([limits] nodes)")
+        self.count(1)
         if hashed:
             self._check_hashable(value)
         return _PLANS[type(value)](self, value)
@@ -89,17 +91,29 @@ class Pickler:
         kind = type(value)
         if kind is str or kind is bytes or kind is bool or value is None:
             return
-        if kind is list or (kind is dict and not self._hashable_tag(value)):
-            raise PayloadError("a list or an object cannot be a member of a set or a key of py/dict: use py/tuple")
         if kind is int and -_HASH_MODULUS < value < _HASH_MODULUS:
+            return
+        if (kind is list or kind is dict) and self._is_guarded(value):
             return
         self._collidable += 1
         if self._collidable > MAX_COLLIDABLE:
-            raise PayloadError(f"more than {MAX_COLLIDABLE} set members or keys that are neither strings nor small ints")
+            raise PayloadError(f"more than {MAX_COLLIDABLE} set members or keys that are neither text nor small ints")
 
-    def _hashable_tag(self, value: dict[str, Any]) -> bool:
-        tag = self._tag(value)
-        return tag is not None and tag.hashable
+    def _is_guarded(self, value: Any) -> bool:
+        """Whether CPython keys the hash of a tagged value. Raises PayloadError where there is no hash."""
+        tag = self._tag(value) if type(value) is dict else None
+        if tag is None:
+            raise PayloadError("a list or an object cannot be a set's member or a key of py/dict: use py/tuple")
+        ((name, content),) = value.items()
+        if not tag.hashable(content):
+            raise PayloadError(f"this {name} cannot be a set's member or a key of py/dict: Python cannot hash it")
+        return tag.guarded
+
+    def count(self, nodes: int) -> None:
+        """Count nodes besides those of `plan`. Raises PayloadError."""
+        self._nodes += nodes
+        if self._nodes > self._limits.nodes:
+            raise PayloadError(f"more than {self._limits.nodes} nodes ([limits] nodes)")
 
     def _tag(self, value: dict[str, Any]) -> "TagWriter | None":
         if len(value) != 1:
@@ -151,7 +165,7 @@ class Pickler:
 
     def symbol(self, module: str, name: str) -> bytes:
         """A class or function by its name; Python 2's names under protocol 2, which CPython maps back."""
-        key = f"{module}\n{name}"
+        key = (module, name)
         index = self._memo.get(key)
         if index is not None:
             return self._get(index)
@@ -160,7 +174,7 @@ class Pickler:
         module = "__builtin__" if module == "builtins" and self.protocol == 2 else module
         return f"c{module}\n{name}\n".encode() + self._put(key)
 
-    def _put(self, key: str) -> bytes:
+    def _put(self, key: Any) -> bytes:
         index = self._memo[key] = len(self._memo)
         if self.protocol >= 4:
             return b"\x94"
@@ -174,7 +188,11 @@ class Pickler:
         if zone is None:
             return b""
         offset = zone.utcoffset(None) or timedelta(0)
-        return self.symbol("datetime", "timezone") + self.delta(offset) + b"\x85R"
+        key = ("datetime", "timezone", offset)
+        index = self._memo.get(key)
+        if index is not None:
+            return self._get(index)
+        return self.symbol("datetime", "timezone") + self.delta(offset) + b"\x85R" + self._put(key)
 
     def delta(self, delta: timedelta) -> bytes:
         """A timedelta."""
@@ -184,9 +202,9 @@ class Pickler:
     def moment(self, moment: datetime) -> bytes:
         """A datetime (`fold` is lost)."""
         packed = bytes([*divmod(moment.year, 256), moment.month, moment.day, moment.hour, moment.minute, moment.second])
-        state = self.binary(packed + moment.microsecond.to_bytes(3, "big"))
+        packed += moment.microsecond.to_bytes(3, "big")
         close = b"\x85R" if moment.tzinfo is None else b"\x86R"
-        return self.symbol("datetime", "datetime") + state + self.zone(moment.tzinfo) + close
+        return self.symbol("datetime", "datetime") + self.binary(packed) + self.zone(moment.tzinfo) + close
 
     # -- containers ------------------------------------------------------------------------------------
 
@@ -207,10 +225,11 @@ class Pickler:
         tag = self._tag(value)
         if tag is not None:
             ((name, content),) = value.items()
+            self.count(tag.nodes - 1)
             return tag.write(self, content, name)
         if not value:
             return Plan(b"}")
-        self._nodes -= len(value)  # string keys are no nodes
+        self._nodes -= sum(type(key) is str for key in value)  # they are no nodes
         parts = [part for key, item in value.items() for part in (_Hashed(key.node) if type(key) is Key else key, item)]
         return Plan(b"}(", parts, b"u")
 
@@ -228,12 +247,22 @@ class _Hashed(NamedTuple):
     value: Any
 
 
+def always(_content: Any) -> bool:
+    """Of a type that Python can hash."""
+    return True
+
+
 class TagWriter(NamedTuple):
     """How the content of one tag is written."""
 
     write: Callable[[Pickler, Any, str], Plan]
     """Raises PayloadError for content that the tag cannot hold."""
-    hashable: bool = True
+    hashable: Callable[[Any], bool] = always
+    """Whether Python can hash the value of that content."""
+    nodes: int = 1
+    """How many nodes it counts as."""
+    guarded: bool = False
+    """Whether CPython keys its hash, as it does for strings: such values cannot be made to collide."""
 
 
 _PLANS: Final[dict[type, Callable[[Pickler, Any], Plan]]] = {

@@ -1,7 +1,7 @@
 """Nodes -> natural JSON or msgpack, types lost: what `types = "plain"` reads.
 
-Tuples and sets become arrays, dates ISO 8601, timedeltas seconds, numbers of other kinds text, bytes text (base64 where they
-are not UTF-8), NaN and the infinities null, keys what Python's json.dumps makes of them, a Response its body.
+Tuples and sets become arrays, dates ISO 8601, timedeltas seconds, numbers of other kinds text, bytes text (base64 where
+they are not UTF-8), NaN and the infinities null, keys what Python's json.dumps makes of them, a Response its body.
 """
 
 from base64 import b64encode
@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from proxy.codec import json_payload, shapes
 from proxy.codec.errors import PayloadError, UndecodableError
+from proxy.codec.limits import CodecLimits
 from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar
-from proxy.codec.present import Presenter
+from proxy.codec.present import Presenter, check_tree
 
 
 def text_of(raw: bytes) -> str:
@@ -34,6 +35,13 @@ def is_json(content_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
 
 
+def read_json(body: str | bytes, limits: CodecLimits) -> Any:
+    """The tree of a JSON body, within the limits. Raises PayloadError."""
+    tree, _ = json_payload.read(body.encode() if isinstance(body, str) else body, limits)
+    check_tree(tree, limits, PayloadError)
+    return tree
+
+
 class PlainPresenter(Presenter):
     """Builds one natural tree."""
 
@@ -43,11 +51,13 @@ class PlainPresenter(Presenter):
         return node if node - node == 0.0 else None
 
     def _plain_int(self, node: int, _depth: int, _hashed: bool) -> Any:
+        self._spend_int(node)
         return node if self._target.int_min <= node <= self._target.int_max else str(node)
 
     def _plain_bytes(self, node: bytes | bytearray, _depth: int, _hashed: bool) -> Any:
-        self._spend(len(node))
-        return text_of(bytes(node))
+        text = text_of(bytes(node))
+        self._spend_text(text)
+        return text
 
     def _array(self, node: tuple[Node, ...], depth: int, hashed: bool) -> Any:
         return self._items(node, depth, hashed)
@@ -63,8 +73,10 @@ class PlainPresenter(Presenter):
         self._descend(depth, len(node))
         presented: dict[str, Any] = {}
         for key, value in node.items():
+            if type(key) is Key and type(key.node) is int:
+                self._spend_int(key.node)
             name = _name(key.node) if type(key) is Key else key
-            self._spend(len(name))
+            self._spend_text(name)
             presented[name] = None
             self._todo.append((value, presented, name, depth + 1, False))
         return presented
@@ -72,25 +84,27 @@ class PlainPresenter(Presenter):
     def _plain_scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
         self._hashable(not hashed or node.tag != "py/response")
         content = node.content
+        self._count_scalar(node)
         if node.tag == "py/response":
             return self._body(content, depth)
         if node.tag == "py/timedelta":
             return timedelta(*content).total_seconds()
         if node.tag == "py/complex":
             return [self._plain_float(part, 0, False) for part in content]
-        self._spend(len(content))
+        self._spend_text(content)
         return content
 
     def _body(self, content: dict[str, Any], depth: int) -> Any:
         """The body of a response; parsed where it is JSON, and the whole value (so that it is parsed once)."""
         body = content["body"]
-        self._spend(len(body))
         if depth == 0 and is_json(content_type_of(content)):
             try:
-                return json_payload.read(body.encode() if type(body) is str else body, self._limits)[0]
+                return read_json(body, self._limits)
             except PayloadError:
                 pass
-        return text_of(body) if type(body) is bytes else body
+        text = text_of(body) if type(body) is bytes else body
+        self._spend_text(text)
+        return text
 
     def _plain_instance(self, node: Instance, depth: int, hashed: bool) -> Any:
         return self._plain_scalar(shapes.resolve(node), depth, hashed)
@@ -106,6 +120,8 @@ def _name(key: Node) -> str:
         return float.__repr__(key).replace("inf", "Infinity").replace("nan", "NaN")
     if type(key) is bytes:
         return text_of(key)
+    if type(key) is Instance:
+        key = shapes.resolve(key)
     if type(key) is Scalar and type(key.content) is str:
         return key.content
     raise UndecodableError("a dict with a key that has no plain name")

@@ -9,10 +9,16 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from proxy.codec import shapes
 from proxy.codec.errors import CodecError, UndecodableError
-from proxy.codec.limits import INT_BOUND, CodecLimits
-from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar, Symbol, Zone
+from proxy.codec.limits import HEADER_NODES, INT_BOUND, JSON_INT_MIN, OBJECT_NODES, RESPONSE_NODES, CodecLimits
+from proxy.codec.nodes import TAGS, Collection, Instance, Key, Node, Scalar, Symbol, Zone
 
 _SAFE_INTEGER: Final = 2**53
+_WORD: Final = 64
+"""Bits of an int that costs nothing to speak of."""
+_SHORT_ESCAPES: Final = b'\b\t\n\f\r"\\'
+"""What JSON writes as two bytes."""
+_LONG_ESCAPES: Final = bytes(set(range(32)) - set(_SHORT_ESCAPES))
+"""What JSON writes as six bytes."""
 
 
 class Format(NamedTuple):
@@ -26,7 +32,7 @@ class Format(NamedTuple):
     """... to here are natural; others are tagged."""
 
 
-JSON: Final = Format(bytes=False, nonfinite=False, int_min=-INT_BOUND, int_max=INT_BOUND)
+JSON: Final = Format(bytes=False, nonfinite=False, int_min=JSON_INT_MIN, int_max=INT_BOUND)
 MSGPACK: Final = Format(bytes=True, nonfinite=True, int_min=-(2**63), int_max=2**64 - 1)
 
 
@@ -52,6 +58,31 @@ def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = Undeco
         if not level:
             return
     raise error(_too_deep(limits))
+
+
+def check_text(root: Node, limits: CodecLimits) -> None:
+    """Bytes of all strings of a tree, as JSON escapes them. Raises UndecodableError."""
+    left, todo = limits.decoded_bytes, [root]
+    while todo:
+        node = todo.pop()
+        if type(node) is str:
+            left -= _json_bytes(node)
+        elif type(node) is list:
+            todo.extend(node)
+        elif type(node) is dict:
+            todo.extend(node.keys())
+            todo.extend(node.values())
+        if left < 0:
+            raise UndecodableError(_too_large(limits))
+
+
+def _json_bytes(text: str) -> int:
+    """What a string takes in JSON."""
+    if text.isascii() and text.isprintable():
+        return len(text)  # but for quotes and backslashes
+    raw = text.encode()
+    long, short = (len(raw) - len(raw.translate(None, escapes)) for escapes in (_LONG_ESCAPES, _SHORT_ESCAPES))
+    return len(raw) + 5 * long + short
 
 
 class Presenter:
@@ -91,10 +122,11 @@ class Presenter:
         return node
 
     def _str(self, node: str, _depth: int, _hashed: bool) -> str:
-        self._spend(len(node))
+        self._spend_text(node)
         return node
 
     def _int(self, node: int, _depth: int, _hashed: bool) -> Any:
+        self._spend_int(node)
         if self._target.int_min <= node <= self._target.int_max:
             return node
         return {"py/int": str(node)}
@@ -105,20 +137,21 @@ class Presenter:
         return {"py/float": repr(node)}
 
     def _bytes(self, node: bytes, _depth: int, _hashed: bool) -> Any:
-        self._spend(len(node))
+        self._spend_binary(node)
         return node if self._target.bytes else {"py/bytes": b64encode(node).decode()}
 
     def _bytearray(self, node: bytearray, _depth: int, hashed: bool) -> Any:
         self._hashable(not hashed)
-        self._spend(len(node))
+        self._spend_binary(node)
         raw = bytes(node)
         return {"py/bytearray": raw if self._target.bytes else b64encode(raw).decode()}
 
     def _scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
         self._hashable(not hashed or node.tag != "py/response")
         content = node.content
+        self._count_scalar(node)
         if type(content) is str:
-            self._spend(len(content))
+            self._spend_text(content)
         elif type(content) is dict:
             content = self._response(content)
         else:
@@ -126,9 +159,9 @@ class Presenter:
         return {node.tag: content}
 
     def _response(self, content: dict[str, Any]) -> dict[str, Any]:
-        self._reserve(len(content["headers"]))
-        self._nodes_left -= len(content["headers"])
-        self._spend(sum(len(name) + len(value) for name, value in content["headers"]))
+        for name, value in content["headers"]:
+            self._spend_text(name)
+            self._spend_text(value)
         body = content["body"]
         present_body = self._str if type(body) is str else self._bytes
         return content | {"body": present_body(body, 0, False)}
@@ -163,12 +196,12 @@ class Presenter:
 
     def _dict(self, node: dict[Any, Node], depth: int, hashed: bool) -> Any:
         self._hashable(not hashed)
-        if any(type(key) is Key for key in node) or (len(node) == 1 and next(iter(node)).startswith("py/")):
+        if any(type(key) is Key for key in node) or (len(node) == 1 and not TAGS.isdisjoint(node)):
             return {"py/dict": self._pairs(node, depth)}
         self._descend(depth, len(node))
         presented: dict[str, Any] = dict.fromkeys(node)
         for key, value in node.items():
-            self._spend(len(key))
+            self._spend_text(key)
             self._todo.append((value, presented, key, depth + 1, False))
         return presented
 
@@ -180,7 +213,8 @@ class Presenter:
             if type(key) is Key:
                 self._todo.append((key.node, pair, 0, depth + 1, True))
             else:
-                self._spend(len(key))
+                self._spend_text(key)
+                self._count(1)
             self._todo.append((value, pair, 1, depth + 1, False))
             pairs.append(pair)
         return pairs
@@ -203,10 +237,28 @@ class Presenter:
         if len(self._todo) + count > self._nodes_left:
             raise UndecodableError(_too_many(self._limits))
 
+    def _count(self, nodes: int) -> None:
+        self._nodes_left -= nodes
+        self._reserve(0)
+
+    def _count_scalar(self, node: Scalar) -> None:
+        weight = RESPONSE_NODES if node.tag == "py/response" else OBJECT_NODES
+        self._count(weight - 1 + HEADER_NODES * node.parts)
+
     def _spend(self, size: int) -> None:
         self._bytes_left -= size
         if self._bytes_left < 0:
-            raise UndecodableError(f"more than {self._limits.decoded_bytes} bytes ([limits] decoded_bytes)")
+            raise UndecodableError(_too_large(self._limits))
+
+    def _spend_int(self, number: int) -> None:
+        if number.bit_length() > _WORD:
+            self._spend(number.bit_length())  # several times its digits, because to write them takes time
+
+    def _spend_text(self, text: str) -> None:
+        self._spend(len(text.encode()) if self._target.bytes else _json_bytes(text))
+
+    def _spend_binary(self, raw: bytes | bytearray) -> None:
+        self._spend(len(raw) if self._target.bytes else len(raw) * 4 // 3)
 
     def _hashable(self, condition: bool) -> None:
         if not condition:
@@ -219,6 +271,10 @@ def _too_deep(limits: CodecLimits) -> str:
 
 def _too_many(limits: CodecLimits) -> str:
     return f"more than {limits.nodes} nodes ([limits] nodes)"
+
+
+def _too_large(limits: CodecLimits) -> str:
+    return f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)"
 
 
 Presenter.handlers = {

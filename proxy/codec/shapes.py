@@ -15,9 +15,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from proxy.codec.errors import UndecodableError
-from proxy.codec.nodes import Collection, Instance, Node, Scalar, Symbol, Zone
+from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar, Symbol, Zone
 
 _MAX_DECIMAL_CHARS: Final = 4400
+_SECOND: Final = timedelta(seconds=1)
+_FEW: Final = 8
+"""Pieces of a Response's body that cost nothing to speak of."""
 _UNPRINTABLE: Final = re.compile(r"[^A-Za-z0-9_.]")
 
 
@@ -77,7 +80,7 @@ def _check(condition: bool) -> None:
 
 def _encode(text: Node, encoding: Node) -> bytes:
     """How protocols 0 to 2 write bytes."""
-    _check(type(text) is str and encoding in ("latin1", "latin-1"))
+    _check(type(text) is type(encoding) is str and encoding in ("latin1", "latin-1"))
     raw: bytes = text.encode("latin-1")
     return raw
 
@@ -100,21 +103,25 @@ def _complex(real: Node, imaginary: Node) -> Scalar:
 
 def _set(items: Node) -> Collection:
     _check(type(items) is list)
-    return Collection("py/set", items)
+    return Collection("py/set", items.copy())  # the list may grow later
 
 
 def _frozenset(items: Node) -> Collection:
     _check(type(items) is list)
-    return Collection("py/frozenset", items)
+    return Collection("py/frozenset", items.copy())
 
 
-def _ordered_dict() -> Collection:
-    return Collection("py/ordereddict", {})
+def _ordered_dict(pairs: Node = ()) -> Collection:
+    """Python 2 calls it with a list of [key, value] lists, Python 3 without anything."""
+    _check(pairs == () or type(pairs) is list)
+    for pair in pairs:
+        _check(type(pair) is list and len(pair) == 2)
+    return Collection("py/ordereddict", {key if type(key) is str else Key(key): value for key, value in pairs})
 
 
 def _reconstructor(cls: Node, base: Node, state: Node) -> Node:
     """Protocols 0 and 1: copyreg._reconstructor(cls, base, state)."""
-    _check(type(cls) is Symbol)
+    _check(type(cls) is type(base) is Symbol)
     if cls == _MARKUP and base in (Symbol("builtins", "str"), Symbol("builtins", "unicode")):
         return new(cls, (state,))
     _check(base == Symbol("builtins", "object") and state is None)
@@ -141,9 +148,10 @@ def _zone(zone: Node) -> tzinfo | None:
 
 def _datetime(state: Node, zone: Node = None) -> Scalar:
     packed = _state(state, 10)
+    day, hour, minute, second = packed[3:7]
     year, month = packed[0] << 8 | packed[1], packed[2] & 0x7F  # the high bit of the month is `fold`
     microsecond = int.from_bytes(packed[7:], "big")
-    moment = datetime(year, month, *packed[3:7], microsecond, tzinfo=_zone(zone))
+    moment = datetime(year, month, day, hour, minute, second, microsecond, _zone(zone))
     return Scalar("py/datetime", moment.isoformat())
 
 
@@ -164,10 +172,12 @@ def _timedelta(days: Node, seconds: Node, microseconds: Node) -> Scalar:
     return Scalar("py/timedelta", [delta.days, delta.seconds, delta.microseconds])
 
 
-def _timezone(offset: Node) -> Zone:
-    _check(type(offset) is Scalar and offset.tag == "py/timedelta")
+def _timezone(offset: Node, name: Node = "") -> Zone:
+    """A fixed offset. Its name is lost, which makes it no other: Python compares the offsets."""
+    _check(type(offset) is Scalar and offset.tag == "py/timedelta" and type(name) is str)
     delta = timedelta(*offset.content)
     timezone(delta)  # raises ValueError beyond a day
+    _check(not delta or abs(delta) >= _SECOND)  # datetime.fromisoformat() takes less for UTC
     return Zone(delta)
 
 
@@ -177,7 +187,8 @@ def _utc() -> Zone:
 
 def _getattr(owner: Node, name: Node) -> Symbol:
     """The one bound method that a zoneinfo pickles: ZoneInfo._unpickle."""
-    _check(owner == Symbol("zoneinfo", "ZoneInfo") and name == "_unpickle")
+    _check(type(owner) is Symbol and owner == Symbol("zoneinfo", "ZoneInfo"))
+    _check(type(name) is str and name == "_unpickle")
     return _ZONE_UNPICKLE
 
 
@@ -202,8 +213,9 @@ def _decimal(text: Node) -> Scalar:
 
 
 def _uuid(state: Node) -> Scalar:
-    number = state["int"]
-    _check(type(number) is int and set(state) <= {"int", "is_safe"} and state.get("is_safe") is None)
+    number, is_safe = state["int"], state.get("is_safe", 0)
+    _check(type(number) is type(is_safe) is int and len(state) <= 2)  # is_safe: of uuid1(), does not make it another
+    _check(state.keys() <= {"int", "is_safe"} and -1 <= is_safe <= 0)
     return Scalar("py/uuid", str(UUID(int=number)))
 
 
@@ -217,18 +229,18 @@ def _response(state: Node) -> Scalar:
     _check(type(pairs) is list)
     for pair in pairs:
         _check(type(pair) is tuple and len(pair) == 2 and type(pair[0]) is type(pair[1]) is str)
-    _check(type(state["_status_code"]) is int)
+    status, parts = state["_status_code"], state["response"]
+    _check(type(status) is int and 100 <= status <= 999 and type(parts) in (list, tuple))
     content: dict[str, Any] = {
-        "status": state["_status_code"],
+        "status": status,
         "headers": [list(pair) for pair in pairs],
-        "body": _body(state["response"]),
+        "body": _body(parts),
     }
-    return Scalar("py/response", content)
+    return Scalar("py/response", content, len(pairs) + max(0, len(parts) - _FEW))
 
 
-def _body(parts: Node) -> Node:
+def _body(parts: list[Node] | tuple[Node, ...]) -> str | bytes:
     """The body's parts in one: str where it is UTF-8, else bytes."""
-    _check(type(parts) in (list, tuple))
     pieces = []
     for part in parts:
         _check(type(part) in (bytes, str, OldBytes))
@@ -247,7 +259,11 @@ def _headers(_state: Node) -> Scalar:
 _MARKUP: Final = Symbol("markupsafe", "Markup")
 _ZONE_UNPICKLE: Final = Symbol("zoneinfo", "ZoneInfo._unpickle")
 
-_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg", "werkzeug.datastructures.headers": "werkzeug.datastructures"}
+_MODULES: Final = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "werkzeug.datastructures.headers": "werkzeug.datastructures",
+}
 
 _CALLS: Final[dict[Symbol, Callable[..., Node]]] = {
     Symbol("_codecs", "encode"): _encode,

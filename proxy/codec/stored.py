@@ -6,14 +6,11 @@ An int is ASCII digits, all else is `!` and a pickle; what is neither, Flask rea
 import re
 from typing import Final, NamedTuple
 
-from proxy.codec.limits import INT_BOUND, CodecLimits
+from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, CodecLimits
 from proxy.codec.machine import Machine
 from proxy.codec.nodes import Node
 
 PICKLE_MARK: Final = b"!"
-
-_INT: Final = re.compile(rb"-?[1-9][0-9]{0,4299}|0")
-"""An int as Python writes it: the same in JSON."""
 
 _INT: Final = re.compile(rb"[ \t\n\r\x0b\x0c]*+[+-]?[0-9]++(?:_[0-9]++)*+[ \t\n\r\x0b\x0c]*+")
 """What Python's int() takes, measured on 41,371 inputs, up to 4300 digits."""
@@ -26,6 +23,10 @@ class Reading(NamedTuple):
     tree: bool = True
     natural: bool = True
     binary: bool = False
+    text_bytes: int = 0
+    """Of all strings in it, each as often as it occurs."""
+    repeated_bytes: int = 0
+    """Of those that came from the memo."""
 
 
 def read(stored: bytes, limits: CodecLimits) -> Reading:
@@ -33,9 +34,9 @@ def read(stored: bytes, limits: CodecLimits) -> Reading:
     if stored.startswith(PICKLE_MARK):
         machine = Machine(stored, len(PICKLE_MARK), limits)
         root = machine.run()
-        return Reading(root, machine.tree, machine.natural, machine.binary)
+        return Reading(root, machine.tree, machine.natural, machine.binary, machine.text_bytes, machine.repeated_bytes)
     number = as_int(stored)
-    return Reading(stored, binary=True) if number is None else Reading(number)
+    return Reading(stored, binary=True) if number is None else Reading(number, natural=number >= JSON_INT_MIN)
 
 
 def as_int(stored: bytes) -> int | None:

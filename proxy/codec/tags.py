@@ -14,12 +14,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from proxy.codec.errors import PayloadError
-from proxy.codec.limits import MAX_INT_DIGITS
+from proxy.codec.limits import HEADER_NODES, MAX_INT_DIGITS, OBJECT_NODES, RESPONSE_NODES
 from proxy.codec.pickling import Pickler, Plan, TagWriter
 
-_INT: Final = re.compile(r"-?[0-9]{1,%d}" % MAX_INT_DIGITS)
+_INT: Final = re.compile(rf"-?[0-9]{{1,{MAX_INT_DIGITS}}}")
 _FLOATS: Final = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TINY_OFFSET: Final = re.compile(r"[+-]00:?00:?00[.,]")
+"""fromisoformat() takes it for UTC."""
 _MAX_DECIMAL_CHARS: Final = 4400
 
 
@@ -41,6 +43,13 @@ def _items(content: Any, tag: str) -> list[Any]:
     if type(content) is not list:
         raise _bad(tag, "an array")
     return content
+
+
+def _iso(content: Any, tag: str, wanted: str) -> str:
+    text = _text(content, tag, wanted)
+    if _TINY_OFFSET.search(text):
+        raise _bad(tag, wanted)
+    return text
 
 
 def _raw(content: Any, tag: str) -> bytes:
@@ -99,7 +108,7 @@ def _bytearray(pickler: Pickler, content: Any, tag: str) -> Plan:
 def _datetime(pickler: Pickler, content: Any, tag: str) -> Plan:
     wanted = "an ISO 8601 date and time"
     try:
-        return Plan(pickler.moment(datetime.fromisoformat(_text(content, tag, wanted))))
+        return Plan(pickler.moment(datetime.fromisoformat(_iso(content, tag, wanted))))
     except ValueError:
         raise _bad(tag, wanted) from None
 
@@ -117,7 +126,7 @@ def _date(pickler: Pickler, content: Any, tag: str) -> Plan:
 def _time(pickler: Pickler, content: Any, tag: str) -> Plan:
     wanted = "an ISO 8601 time"
     try:
-        moment = time.fromisoformat(_text(content, tag, wanted))
+        moment = time.fromisoformat(_iso(content, tag, wanted))
     except ValueError:
         raise _bad(tag, wanted) from None
     packed = bytes([moment.hour, moment.minute, moment.second]) + moment.microsecond.to_bytes(3, "big")
@@ -152,8 +161,8 @@ def _uuid(pickler: Pickler, content: Any, tag: str) -> Plan:
     text = _text(content, tag, wanted)
     if not _UUID.fullmatch(text):
         raise _bad(tag, wanted)
-    state = b"}" + pickler.string("int") + pickler.integer(UUID(text).int) + b"sb"
-    return Plan(pickler.symbol("uuid", "UUID") + b")\x81" + state)
+    cls, attribute = pickler.symbol("uuid", "UUID"), pickler.string("int")
+    return Plan(cls + b")\x81}" + attribute + pickler.integer(UUID(text).int) + b"sb")
 
 
 def _markup(pickler: Pickler, content: Any, tag: str) -> Plan:
@@ -175,18 +184,20 @@ def _tuple(pickler: Pickler, content: Any, tag: str) -> Plan:
     return pickler.tuple_plan(_items(content, tag))
 
 
+def _members(items: list[Any], opening: bytes, closing: bytes) -> Plan:
+    return Plan(opening, items, closing, hashed=True) if items else Plan(opening + closing)
+
+
 def _set(pickler: Pickler, content: Any, tag: str) -> Plan:
-    members = _items(content, tag)
     if pickler.protocol >= 4:
-        return Plan(b"\x8f(", members, b"\x90", hashed=True)
-    return Plan(pickler.symbol("builtins", "set") + b"](", members, b"e\x85R", hashed=True)
+        return _members(_items(content, tag), b"\x8f(", b"\x90")
+    return _members(_items(content, tag), pickler.symbol("builtins", "set") + b"](", b"e\x85R")
 
 
 def _frozenset(pickler: Pickler, content: Any, tag: str) -> Plan:
-    members = _items(content, tag)
     if pickler.protocol >= 4:
-        return Plan(b"(", members, b"\x91", hashed=True)
-    return Plan(pickler.symbol("builtins", "frozenset") + b"](", members, b"e\x85R", hashed=True)
+        return _members(_items(content, tag), b"(", b"\x91")
+    return _members(_items(content, tag), pickler.symbol("builtins", "frozenset") + b"](", b"e\x85R")
 
 
 def _dict(pickler: Pickler, content: Any, tag: str) -> Plan:
@@ -212,15 +223,15 @@ def _response(pickler: Pickler, content: Any, tag: str) -> Plan:
         body = _raw(body["py/bytes"], tag)
     if type(body) not in (str, bytes):
         raise _bad(tag, wanted)
+    pickler.count(HEADER_NODES * len(headers))
     s = pickler.string
-    pairs = b"".join(s(name) + s(value) + b"\x86" for name, value in headers)
     return Plan(
         b"".join(
             (
                 pickler.symbol("flask.wrappers", "Response") + b")\x81}(",
                 s("_charset") + s("utf-8"),
                 s("headers") + pickler.symbol("werkzeug.datastructures", "Headers") + b")\x81}",
-                s("_list") + b"](" + pairs + b"esb",
+                s("_list") + b"](" + b"".join(s(name) + s(value) + b"\x86" for name, value in headers) + b"esb",
                 s("_status") + s(_status_line(status)),
                 s("_status_code") + pickler.integer(status),
                 s("direct_passthrough") + b"\x89",
@@ -249,25 +260,34 @@ def _status_line(status: int) -> str:
         return f"{status} UNKNOWN"
 
 
+def _never(_content: Any) -> bool:
+    return False
+
+
+def _is_not_signaling(content: Any) -> bool:
+    """Python hashes a NaN, but not a signaling one."""
+    return type(content) is not str or "snan" not in content.lower()
+
+
 _WRITERS: Final = {
-    "bytes": TagWriter(_bytes),
-    "bytearray": TagWriter(_bytearray, hashable=False),
+    "bytes": TagWriter(_bytes, guarded=True),
+    "bytearray": TagWriter(_bytearray, hashable=_never),
     "tuple": TagWriter(_tuple),
-    "set": TagWriter(_set, hashable=False),
+    "set": TagWriter(_set, hashable=_never),
     "frozenset": TagWriter(_frozenset),
-    "dict": TagWriter(_dict, hashable=False),
-    "ordereddict": TagWriter(_ordered_dict, hashable=False),
-    "datetime": TagWriter(_datetime),
-    "date": TagWriter(_date),
-    "time": TagWriter(_time),
-    "timedelta": TagWriter(_timedelta),
-    "decimal": TagWriter(_decimal),
-    "uuid": TagWriter(_uuid),
-    "complex": TagWriter(_complex),
+    "dict": TagWriter(_dict, hashable=_never),
+    "ordereddict": TagWriter(_ordered_dict, hashable=_never),
+    "datetime": TagWriter(_datetime, nodes=OBJECT_NODES),
+    "date": TagWriter(_date, guarded=True, nodes=OBJECT_NODES),
+    "time": TagWriter(_time, nodes=OBJECT_NODES),
+    "timedelta": TagWriter(_timedelta, nodes=OBJECT_NODES),
+    "decimal": TagWriter(_decimal, hashable=_is_not_signaling, nodes=OBJECT_NODES),
+    "uuid": TagWriter(_uuid, nodes=OBJECT_NODES),
+    "complex": TagWriter(_complex, nodes=OBJECT_NODES),
     "float": TagWriter(_float),
     "int": TagWriter(_int),
-    "markup": TagWriter(_markup),
-    "response": TagWriter(_response, hashable=False),
+    "markup": TagWriter(_markup, guarded=True, nodes=OBJECT_NODES),
+    "response": TagWriter(_response, hashable=_never, nodes=RESPONSE_NODES),
 }
 
 _INT_TAG: Final = "py/int"

@@ -53,52 +53,71 @@ class Transcoder:
         limits = self.options.limits
         if len(payload) > limits.payload_bytes:
             raise PayloadError(
-                f"a payload of {len(payload)} bytes is over the limit of {limits.payload_bytes} ([limits] payload_bytes)"
+                f"a payload of {len(payload)} bytes is over the limit of {limits.payload_bytes}"
+                " ([limits] payload_bytes)"
             )
         if self._view is not None:
             return stored.PICKLE_MARK + self._view.pickled(payload, self.options.pickle_protocol)
-        tree, keyed = self._format.read(payload, limits)
+        tagged = bool(self._tags) and self._format.may_have_tags(payload)
+        tree, keyed = self._format.read(payload, limits, tagged)
         number = tags.top_level_int(tree, self._tags)
         if number is not None:
             return stored.write_int(number)
         protocol = self.options.pickle_protocol
-        if not keyed and self._is_plain(payload, tree):
+        if not keyed and not tagged:
             # CPython's own pickler is the fastest, and right for what it knows.
-            return stored.PICKLE_MARK + pickle.dumps(tree, protocol)
+            self._check_tree(payload, tree)
+            try:
+                return stored.PICKLE_MARK + pickle.dumps(tree, protocol)
+            except RecursionError:
+                pass  # its limit is some 300 levels, ours is configured
         return stored.PICKLE_MARK + Pickler(protocol, self._tags, limits).dumps(tree)
 
-    def _is_plain(self, payload: bytes, tree: Any) -> bool:
-        """Whether CPython's pickler can write the tree: no tags, and no deeper than the limit."""
+    def _check_tree(self, payload: bytes, tree: Any) -> None:
+        """Depth and nodes; JSON's nodes have been counted. Raises PayloadError."""
         limits = self.options.limits
-        if self._tags and self._format.may_have_tags(payload):
-            return False
         if self._format is not json_payload or not json_payload.is_shallow(payload, limits.depth):
             present.check_tree(tree, limits, PayloadError)
-        return True
 
     def decode(self, value: bytes) -> bytes:
         """The payload of a stored value. Raises UndecodableError, and nothing else."""
         limits = self.options.limits
         if len(value) > limits.decoded_bytes:
             raise UndecodableError(
-                f"a stored value of {len(value)} bytes is over the limit of {limits.decoded_bytes} ([limits] decoded_bytes)"
+                f"a stored value of {len(value)} bytes is over the limit of {limits.decoded_bytes}"
+                " ([limits] decoded_bytes)"
             )
         reading = stored.read(value, limits)
-        payload = self._present(reading) if self._view is None else self._view.payload(reading.root)
+        payload = self._present(value, reading) if self._view is None else self._view.payload(reading.root)
         if len(payload) > limits.decoded_bytes:
             raise UndecodableError(f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)")
         return payload
 
-    def _present(self, reading: stored.Reading) -> bytes:
+    def _present(self, value: bytes, reading: stored.Reading) -> bytes:
         limits = self.options.limits
-        fits = not reading.binary or (self._target.bytes and self._target.nonfinite)
+        fits = not reading.binary or (self._target.bytes and self.options.types == "tagged")
         if reading.natural and reading.tree and fits and self._target in (present.JSON, present.MSGPACK):
             present.check_tree(reading.root, limits)
+            if self._format is json_payload and _may_outgrow(value, reading, limits):
+                present.check_text(reading.root, limits)
             try:
-                payload: bytes = self._format.write(reading.root)
-                return payload
+                return self._write(reading.root)
             except OverflowError:
                 pass  # msgpack has no int beyond 64 bits: it gets its tag below
-        tree = self._presenter(self._target, limits).present(reading.root)
-        payload = self._format.write(tree)
+        return self._write(self._presenter(self._target, limits).present(reading.root))
+
+    def _write(self, tree: Any) -> bytes:
+        """The tree's payload. Raises UndecodableError, and OverflowError as the format's `write` does."""
+        try:
+            payload: bytes = self._format.write(tree)
+        except (RecursionError, ValueError):  # a level of a set or dict takes two or three in the payload
+            raise UndecodableError("nested too deep for a payload") from None
         return payload
+
+
+def _may_outgrow(value: bytes, reading: stored.Reading, limits: CodecLimits) -> bool:
+    """Whether JSON's escapes (up to six bytes for one) may make the payload larger than its limit."""
+    if reading.text_bytes * 6 <= limits.decoded_bytes:
+        return False
+    escaped = len(value) - len(value.translate(None, json_payload.ESCAPED))
+    return reading.text_bytes + 5 * (escaped + reading.repeated_bytes) > limits.decoded_bytes

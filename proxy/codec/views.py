@@ -1,7 +1,7 @@
 """`as = "view"`: the payload is the body of a cached view, whatever shape Flask caches it in.
 
-Written: the tuple `(body, 200, {"Content-Type": ...})`, which every Flask since 0.12 serves as it stands. Read: the body of
-a str, bytes, tuple or Response, or the JSON of a dict or list; a status other than 200 is lost.
+Written: the tuple `(body, 200, {"Content-Type": ...})`, which every Flask since 0.12 serves as it stands. Read: the
+body of a str, bytes, tuple or Response, or the JSON of a dict or list; a status other than 200 is lost.
 """
 
 import pickle
@@ -11,7 +11,7 @@ from proxy.codec import json_payload, msgpack_payload, present, shapes
 from proxy.codec.errors import PayloadError, UndecodableError
 from proxy.codec.limits import CodecLimits
 from proxy.codec.nodes import Collection, Instance, Node, Scalar
-from proxy.codec.plain import PlainPresenter, is_json
+from proxy.codec.plain import PlainPresenter, is_json, read_json
 
 _NATURAL: Final = frozenset({type(None), bool, int, float, str, list, dict})
 
@@ -57,8 +57,7 @@ class View:
             return body.encode() if type(body) is str else body
         if self._is_json:
             try:
-                tree, _ = json_payload.read(body.encode() if type(body) is str else body, self._limits)
-                return msgpack_payload.write(tree)
+                return msgpack_payload.write(read_json(body, self._limits))
             except (PayloadError, OverflowError):
                 pass  # a view of another kind: its body is what it is
         return msgpack_payload.write(_text(body))

@@ -129,7 +129,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     request_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 64 * MIB
     arguments: Annotated[int, Meta(ge=1, le=16 * MIB)] = 1024 * 1024
     payload_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 8 * MIB
-    depth: Annotated[int, Meta(ge=1, le=500)] = 100
+    depth: Annotated[int, Meta(ge=1, le=150)] = 100
     nodes: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
     decoded_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 16 * MIB
     buffered_bytes: Annotated[int, Meta(ge=1, le=1024 * MIB)] = 16 * MIB

@@ -147,6 +147,8 @@ class ReplyFramer:
         if end < 0:
             return None
         size = self._number(self._pos + 1, end)
+        if size < 0:
+            raise FramingError("a null in place of a bulk")
         whole = end + 2 + size + 2 - self._pos
         if len(self._data) - self._pos < whole and not self._await(whole):
             return None
@@ -190,8 +192,13 @@ class ReplyFramer:
                 break
             count = self._number(pos + 1, end)
             if kind in _BULKS:
-                self._bulk_left = count + 2 if count >= 0 else 0
-                left -= count < 0
+                if count < 0:
+                    left -= 1
+                elif data[end + 2 + count : end + 4 + count] == b"\r\n":  # whole, as most are: no call for it
+                    left -= 1
+                    end += count + 2
+                else:
+                    self._bulk_left = count + 2
             elif kind in _ELEMENTS_PER_COUNT:
                 counted = outermost or kind not in _UNCOUNTED
                 left += max(count, 0) * _ELEMENTS_PER_COUNT[kind] - counted

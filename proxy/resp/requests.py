@@ -220,8 +220,7 @@ class RequestParser:
         self._limit_line(end, too_long)
         expected = ord("$" if self._awaited else "*")
         if self._buffer[0] != expected:
-            got = chr(self._buffer[0]) if 32 <= self._buffer[0] < 127 else "?"
-            raise ProtocolError(f"ERR Protocol error: expected '{chr(expected)}', got '{got}'")
+            raise _unexpected(chr(expected), self._buffer[0])
         if self._buffer[end + 1] != ord("\n"):
             raise ProtocolError("ERR Protocol error: expected LF after CR")
         line = bytes(self._buffer[1:end])
@@ -267,8 +266,7 @@ class RequestParser:
                 return True
         if self._buffer == b"\r":
             return False
-        got = chr(self._buffer[0]) if 32 <= self._buffer[0] < 127 else "?"
-        raise ProtocolError(f"ERR Protocol error: expected '*', got '{got}'")
+        raise _unexpected("*", self._buffer[0])
 
     def _limit_line(self, size: int, too_long: str) -> None:
         if size > inline.MAX_INLINE_BYTES:
@@ -299,8 +297,7 @@ class RequestParser:
 def _harmless(data: bytes) -> bool:
     """Whether hiredis, wherever in `data` it may find a header, allocates no more than `data` is worth.
 
-    It would make room for whatever a header declares, for each of 1,024 nested arrays anew, and it leaks a list
-    for every push.
+    It would make room for whatever a header declares, for each of 1,024 nested arrays anew.
     """
     shape = data.translate(_SHAPE)
     if b"~0" in shape and _OTHER_AGGREGATE.search(data):
@@ -314,4 +311,10 @@ def _integer(text: bytes) -> int | None:
     if not _INTEGER.fullmatch(text):
         return None
     number = int(text)
-    return number if _LLONG_MIN <= number else None
+    return number if number >= _LLONG_MIN else None
+
+
+def _unexpected(expected: str, got: int) -> ProtocolError:
+    """In Redis' words, which repeat the byte (behind a NUL Redis waits for ever)."""
+    shown = bytes([got]).decode("utf-8", "surrogateescape") if got else "?"
+    return ProtocolError(f"ERR Protocol error: expected '{expected}', got '{shown}'")

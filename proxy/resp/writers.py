@@ -23,4 +23,5 @@ def bulk(payload: bytes) -> bytes:
 
 def command(*args: bytes) -> bytes:
     """A request in canonical RESP: an array of bulk strings."""
-    return pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
+    packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
+    return packed

@@ -53,8 +53,8 @@ class ReplyHalf:
     """See the module."""
 
     __slots__ = (
-        "_conversation",
         "_confirmed",
+        "_conversation",
         "_decode_budget",
         "_framer",
         "_levels",

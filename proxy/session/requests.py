@@ -88,8 +88,8 @@ class RequestHalf:
     __slots__ = (
         "_client_selected",
         "_conversation",
-        "_encoding",
         "_encode_budget",
+        "_encoding",
         "_parser",
         "_waiting",
         "conversions",
@@ -156,11 +156,7 @@ class RequestHalf:
             self._take_unknown(request)
         elif command.subcommands is not None and len(args) > 1 and not VALID_NAME.fullmatch(args[1]):
             self._refuse(_unknown_subcommand(args))
-        elif not self._is_open(command, args):
-            pass
-        elif command.turn is not Turn.NONE and not self._turn(command, request):
-            pass
-        else:
+        elif self._is_open(command, args) and (command.turn is Turn.NONE or self._turn(command, request)):
             self._forward(command, args, raw)
 
     def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
@@ -217,7 +213,8 @@ class RequestHalf:
         elif command.access is Access.NEVER:
             self._refuse(f"{_OURS}{_name(command)} is refused: replication would lead around the proxy")
         else:
-            self._refuse(f'{_OURS}{_name(command)} is refused; "{command.name.decode()}" in [guard] allow lets it through')
+            name = command.name.decode()
+            self._refuse(f'{_OURS}{_name(command)} is refused; "{name}" in [guard] allow lets it through')
         return False
 
     def _take_unknown(self, request: Request) -> None:
@@ -238,14 +235,15 @@ class RequestHalf:
         if request is None:
             return
         name = request.args[0].upper()
+        shown = name.decode()
         harmless = info is None or ("readonly" in info.flags and not info.flags & _UNSAFE_FLAGS)
         allowed = name in self.policy.guard.allowed_commands
         if any(self.policy.match(arg) is not None for arg in request.args[1:]):
-            self._refuse(f"{_OURS}{name.decode()} is not known here and names a key that holds a cached value")
+            self._refuse(f"{_OURS}{shown} is not known here and names a key that holds a cached value")
         elif harmless or allowed:
             self._send(request.raw, PASS)
         else:
-            self._refuse(f'{_OURS}{name.decode()} is not known here; "{name.decode()}" in [guard] allow lets it through')
+            self._refuse(f'{_OURS}{shown} is not known here; "{shown}" in [guard] allow lets it through')
 
     # -- turns of the conversation ---------------------------------------------------------------------
 

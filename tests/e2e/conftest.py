@@ -1,0 +1,175 @@
+"""The proxy as a process between real clients and a real Redis."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import redis
+
+from tests.e2e.flask_app import FlaskApp
+from tests.e2e.proxy_process import DEADLINE, Address, ProxyProcess, wait_until
+from tests.e2e.wire import Wire
+
+
+class RedisServer(Protocol):
+    """The session's real Redis."""
+
+    unix: str
+    port: int
+
+
+class StartProxy(Protocol):
+    """Starts a proxy that the test has for itself."""
+
+    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, ready: bool = True, **how: Any) -> ProxyProcess:
+        """Without arguments: a JSON listener on a free port, upstream the session's Redis."""
+
+
+@pytest.fixture
+def direct(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A client of Redis itself, emptied."""
+    with redis.Redis(unix_socket_path=redis_server.unix) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
+    """One proxy for a module's tests, with a JSON and a msgpack listener. Tests use `proxy`."""
+    proxy = ProxyProcess(
+        ["--listen", "json=127.0.0.1:0", "--listen", "msgpack=127.0.0.1:0", "--upstream", f"unix://{redis_server.unix}"],
+        env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{tmp_path_factory.mktemp('admin') / 'admin.sock'}"},
+    )
+    try:
+        yield proxy.wait_until_ready()
+    finally:
+        proxy.stop()
+
+
+@pytest.fixture
+def proxy(shared_proxy: ProxyProcess, direct: redis.Redis) -> Iterator[ProxyProcess]:
+    """The module's proxy, Redis empty behind it. Its log is checked once its clients are gone."""
+    before = {int(client["id"]) for client in direct.client_list()}
+    yield shared_proxy
+
+    def gone() -> bool:
+        return {int(client["id"]) for client in direct.client_list()} <= before
+
+    wait_until(gone, "the proxy's connections to Redis to end")
+    shared_proxy.check_log()
+
+
+@pytest.fixture
+def start_proxy(redis_server: RedisServer) -> Iterator[StartProxy]:
+    """A factory of proxies; each is ended, and its log checked, with the test."""
+    with ExitStack() as stack:
+
+        def start(
+            *arguments: str, env: Mapping[str, str] | None = None, ready: bool = True, **how: Any
+        ) -> ProxyProcess:
+            if "--upstream" not in arguments:
+                arguments += ("--upstream", f"unix://{redis_server.unix}")
+            if "--listen" not in arguments:
+                arguments += ("--listen", "json=127.0.0.1:0")
+            proxy = ProxyProcess(arguments, env=env, **how)
+            stack.callback(proxy.stop)
+            return proxy.wait_until_ready() if ready else proxy
+
+        yield start
+
+
+class PrivateRedis:
+    """A Redis of the test's own: it may be absent, come, and die."""
+
+    def __init__(self, home: Path) -> None:
+        """Nothing runs yet."""
+        self.unix = str(home / "own-redis.sock")
+        self.process: subprocess.Popen[bytes] | None = None
+        self._home = home
+
+    def start(self, *options: str) -> None:
+        """Start it, and wait until it answers."""
+        executable = shutil.which("redis-server") or pytest.skip("no redis-server on PATH")
+        arguments = ["--port", "0", "--unixsocket", self.unix, "--dir", str(self._home), "--save", "", *options]
+        self.process = subprocess.Popen([executable, *arguments], stdout=subprocess.DEVNULL)
+        with redis.Redis(unix_socket_path=self.unix) as client:
+            wait_until(lambda: _answers(client), "the test's own Redis")
+
+    def kill(self) -> None:
+        """End it without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(DEADLINE)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+    """A Redis of the test's own, not started."""
+    own = PrivateRedis(tmp_path)
+    yield own
+    own.kill()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Address], Wire]]:
+    """Opens raw connections, and closes them with the test."""
+    with ExitStack() as stack:
+        yield lambda address: stack.enter_context(Wire(address))
+
+
+@pytest.fixture
+def producer(proxy: ProxyProcess) -> Iterator[redis.Redis]:
+    """An ordinary Redis client on the JSON port."""
+    with client_of(proxy.json) as client:
+        yield client
+
+
+@pytest.fixture
+def msgpack_producer(proxy: ProxyProcess) -> Iterator[redis.Redis]:
+    """An ordinary Redis client on the msgpack port."""
+    with client_of(proxy.msgpack) as client:
+        yield client
+
+
+def client_of(address: Address, **options: Any) -> redis.Redis:
+    """redis-py, for an address."""
+    if isinstance(address, str):
+        return redis.Redis(unix_socket_path=address, **options)
+    return redis.Redis(host=address[0], port=address[1], **options)
+
+
+@pytest.fixture
+def path_without_redis_server() -> str:
+    """PATH without any directory that has a redis-server."""
+    directories = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(one for one in directories if not (Path(one) / "redis-server").exists())
+
+
+@pytest.fixture
+def flask(proxy: ProxyProcess, redis_server: RedisServer) -> Iterator[FlaskApp]:
+    """A real Flask-Caching app beside the proxy."""
+    app = FlaskApp(redis_server.unix)
+    yield app
+    app.close()
+
+
+WITHOUT = "import sys; sys.modules.update({modules}); from proxy.cli import main; main()"
+
+
+def without(*modules: str) -> tuple[str, ...]:
+    """The command line of a proxy that cannot import `modules`."""
+    blocked = dict.fromkeys(modules)
+    return (sys.executable, "-W", "error", "-c", WITHOUT.format(modules=blocked), "serve")

