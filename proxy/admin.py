@@ -44,6 +44,8 @@ class Admin:
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a prober that went away, or never spoke HTTP
+        except asyncio.CancelledError:
+            pass  # the end of the proxy; asyncio before 3.12 would log it as an error
         finally:
             writer.close()
 

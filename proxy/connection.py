@@ -44,7 +44,7 @@ class Host(Protocol):
         """Run a task, and keep it until it ends."""
 
     def closed(self, connection: "Connection") -> None:
-        """The connection has ended."""
+        """The connection has ended, both sides of it."""
 
 
 class Connection(asyncio.Protocol):
@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._session = Session(policy, host.upstream_setup)
         self._client: Any = None
         self._upstream: Any = None
+        self._dialing = False
         self._early = b""  # what it sent before Redis was there
         self._client_full = False  # it does not take its replies
         self._upstream_full = False
@@ -71,10 +72,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client: it is not read before Redis is there."""
         self._client = transport
+        if self._ending:  # aborted before it was made
+            self._client.abort()
+            return
         self._client.pause_reading()
         high = self._host.buffered_bytes
         self._client.set_write_buffer_limits(high=high, low=high // 4)
-        self._host.start(self._dial(), f"dial {self.number}")
+        self._dialing = True
+        self._host.start(self._dial(), f"dial {self.number}").add_done_callback(self._dialed)
 
     async def _dial(self) -> None:
         try:
@@ -85,16 +90,22 @@ class Connection(asyncio.Protocol):
             if self._client is not None and not self._ending:
                 self._last_words(writers.error(f"ERR flask-cache-proxy: {error}"))
             return
-        if self._client is None or self._ending:
-            upstream.close()
-            return
         self._upstream = upstream.transport
+        if self._upstream is None:
+            return
+        if self._client is None or self._ending:
+            self._upstream.close()
+            return
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
         self._apply(self._session.start())
         if self._early:
             effects = self._session.from_client(self._early)
             self._early = b""
             self._apply(effects)
+
+    def _dialed(self, _task: asyncio.Task[None]) -> None:
+        self._dialing = False
+        self._close_if_over()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -122,10 +133,11 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._upstream is not None:
-            self._upstream.resume_reading()
-            self._upstream.write_eof()
+            if not self._upstream.is_closing():
+                self._upstream.resume_reading()
+                self._upstream.write_eof()
             self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._upstream.abort)
-        self._host.closed(self)
+        self._close_if_over()
 
     def pause_writing(self) -> None:
         """The client does not read: stop asking Redis for more."""
@@ -160,6 +172,7 @@ class Connection(asyncio.Protocol):
             if self._session.pending:
                 _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
             self._close()
+        self._close_if_over()
 
     # -- effects ---------------------------------------------------------------------------------------
 
@@ -226,8 +239,9 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now."""
         self._ending = True
-        if self._client is not None:
-            self._client.abort()
+        for side in (self._upstream, self._client):
+            if side is not None:
+                side.abort()
 
     def _last_words(self, reply: bytes) -> None:
         """Say it, and leave the client time to read it: closing with its bytes unread would reset the connection."""
@@ -252,6 +266,11 @@ class Connection(asyncio.Protocol):
                 self._linger(unsent)
             else:
                 self._client.abort()
+
+    def _close_if_over(self) -> None:
+        """Both sides are gone, and none is to come."""
+        if self._client is None and self._upstream is None and not self._dialing:
+            self._host.closed(self)
 
     def _close(self) -> None:
         """Flush what the client has coming, and close both sides."""
@@ -288,9 +307,5 @@ class UpstreamSide(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Redis is gone."""
+        self.transport = None
         self._connection.upstream_lost()
-
-    def close(self) -> None:
-        """Close."""
-        if self.transport is not None:
-            self.transport.close()

@@ -75,8 +75,8 @@ class Converter:
         try:
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
             frame = msgspec.msgpack.encode(job)
+            # Not drained: a session has one job a half, and how a broken pipe ends is for `_read` alone to say.
             process.stdin.write(_LENGTH.pack(len(frame)) + frame)
-            await process.stdin.drain()
             return await future
         finally:
             self._waiting.pop(job.number, None)
@@ -103,7 +103,10 @@ class Converter:
                 future = self._waiting.get(done.number)
                 if future is not None and not future.done():
                     future.set_result(done)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, OSError):
+            # It counts as gone before its exit is known, or a job handed to it until then would wait for ever.
+            if self._process is process:
+                self._process = None
             waiting, self._waiting = self._waiting, {}
             for future in waiting.values():
                 if not future.done():

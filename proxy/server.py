@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -26,6 +27,8 @@ from proxy.upstream import Upstream, UpstreamError
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
+_ABORT_TIMEOUT: Final = 1.0
+"""Seconds that aborted connections have to be gone; they take one turn of the loop."""
 _TOO_MANY: Final = writers.error("ERR max number of clients reached")
 
 
@@ -102,11 +105,14 @@ class Server:
     async def _end(self) -> None:
         for server in (*self._servers, *([self._admin] if self._admin else [])):
             server.close()
-        for connection in tuple(self._connections):
-            connection.abort()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in tuple(self._connections):
+            connection.abort()
+        if self._connections:  # uvloop fails to close with transports open
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), _ABORT_TIMEOUT)
         await self._converter.close()
         for path, inode in self._unix_paths:
             _unlink(path, inode)
@@ -202,7 +208,7 @@ class Server:
             _log.error("%s failed", task.get_name(), exc_info=task.exception())
 
     def closed(self, connection: Connection) -> None:
-        """A client is gone."""
+        """A client is gone, and so is its upstream."""
         if connection in self._connections:
             self._connections.discard(connection)
             self.metrics.clients -= 1

@@ -1,6 +1,8 @@
 """Dialing Redis. Names are resolved at every dial; foreign exceptions become UpstreamError here and nowhere else."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -44,7 +46,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamError(f"cannot reach Redis at {self.address}: no answer in {self._timeout:g} s") from None
         except OSError as error:
-            raise UpstreamError(f"cannot reach Redis at {self.address}: {error.strerror or error}") from None
+            raise UpstreamError(f"cannot reach Redis at {self.address}: {_reason(error)}") from None
         return protocol
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
@@ -71,6 +73,13 @@ class Upstream:
                 return _command_info(await answer.reply)
         finally:
             answer.close()
+
+
+def _reason(error: OSError) -> str:
+    """The system's words: asyncio puts "Connect call failed" in their place, uvloop does not."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _command_info(reply: object) -> CommandInfo | None:

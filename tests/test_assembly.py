@@ -18,7 +18,14 @@ def test_the_defaults_manage_flask_caching_keys() -> None:
 def test_a_rule_says_how_its_values_are_converted() -> None:
     settings = Settings(
         rule=(
-            Rule(keys="v:*", as_="view", content_type="text/plain", pickle_protocol=2, default_ttl=9, on_undecodable="nil"),
+            Rule(
+                keys="v:*",
+                as_="view",
+                content_type="text/plain",
+                pickle_protocol=2,
+                default_ttl=9,
+                on_undecodable="nil",
+            ),
             Rule(keys="p:*", as_="read-only", types="plain"),
             Rule(keys="t:*", accept_tags=(), big_ints="tagged"),
         )
@@ -40,7 +47,9 @@ def test_a_rule_says_how_its_values_are_converted() -> None:
 def test_limits_and_guard_arrive() -> None:
     sha1 = "a" * 40
     settings = Settings(
-        limits=Limits(depth=3, nodes=4, payload_bytes=5, decoded_bytes=6, request_bytes=7, arguments=8, pending_commands=9),
+        limits=Limits(
+            depth=3, nodes=4, payload_bytes=5, decoded_bytes=6, request_bytes=7, arguments=8, pending_commands=9
+        ),
         guard=Guard(scripts="allow", allow_scripts=(sha1,), allow=("CONFIG|SET",)),
     )
     limits, guard = policy_for(settings, "msgpack").limits, policy_for(settings, "msgpack").guard

@@ -146,14 +146,11 @@ HARMLESS = """
 def test_what_the_server_calls_dangerous_is_guarded_but_for_a_few(server: Server) -> None:
     if server.version < (7,):
         pytest.skip("COMMAND lists no subcommands before Redis 7")
-    dangerous = {
-        name.upper() for category in (b"admin", b"dangerous") for name in server.ask(b"ACL", b"CAT", category)
-    }
+    dangerous = {name.upper() for category in (b"admin", b"dangerous") for name in server.ask(b"ACL", b"CAT", category)}
     still_open = {
         name
         for name in dangerous
-        if COMMANDS[name].access is Access.OPEN
-        and not (COMMANDS[name].subcommands and name not in server.commands)
+        if COMMANDS[name].access is Access.OPEN and not (COMMANDS[name].subcommands and name not in server.commands)
     }
     assert still_open == set(request(" ".join(HARMLESS.split())))
 
@@ -303,9 +300,7 @@ def test_an_unknown_subcommand_cannot_reach_a_managed_key() -> None:
         assert find(args).managed is Managed.REFUSE
 
 
-@pytest.mark.parametrize(
-    "name", [b"config|set", b"CONFIG|SET", b"CONFIG|", b"GET|", b"NOSUCH", b"", b"GET\0"]
-)
+@pytest.mark.parametrize("name", [b"config|set", b"CONFIG|SET", b"CONFIG|", b"GET|", b"NOSUCH", b"", b"GET\0"])
 def test_other_names_are_not_found(name: bytes) -> None:
     assert find([name, b"SET", b"a"]) is None
 
@@ -379,9 +374,7 @@ def test_values_stand_beside_their_keys(text: str, places: list[tuple[int, int]]
     assert {args[key] for key, _ in places} <= set(find(args).keys(args))
 
 
-@pytest.mark.parametrize(
-    ("text", "index"), [("SET k v NX", 3), ("GETEX k PERSIST", 2), ("MSETEX 2 k v k2 v2 NX", 6)]
-)
+@pytest.mark.parametrize(("text", "index"), [("SET k v NX", 3), ("GETEX k PERSIST", 2), ("MSETEX 2 k v k2 v2 NX", 6)])
 def test_options_begin_behind_the_last_value(text: str, index: int) -> None:
     args = request(text)
     assert find(args).options_at(args) == index
@@ -409,9 +402,7 @@ def test_replies_that_hold_values() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "count", [b"3", b"999999999999999999999", b"-1", b"x", b"", b"1x", b"01", b"+1", b" 1"]
-)
+@pytest.mark.parametrize("count", [b"3", b"999999999999999999999", b"-1", b"x", b"", b"1x", b"01", b"+1", b" 1"])
 def test_a_wrong_numkeys_makes_every_argument_a_key(count: bytes) -> None:
     for head in ([b"LMPOP"], [b"BLMPOP", b"0"], [b"EVAL", b"s"], [b"MSETEX"], [b"SINTERCARD"]):
         args = [*head, count, b"a", b"b"]
@@ -559,9 +550,7 @@ def test_what_clients_send_in_passing_is_open(text: str) -> None:
 
 
 def test_turns_of_the_conversation() -> None:
-    turns = itertools.groupby(
-        sorted(COMMANDS.values(), key=lambda row: row.turn.name), key=lambda row: row.turn
-    )
+    turns = itertools.groupby(sorted(COMMANDS.values(), key=lambda row: row.turn.name), key=lambda row: row.turn)
     names = {turn: {row.name.decode() for row in rows} for turn, rows in turns}
     for turn in (
         Turn.MULTI,

@@ -11,7 +11,9 @@ def test_every_family_has_the_prefix_and_the_number_counted() -> None:
     families = {family.name: family for family in text_string_to_metric_families(metrics.exposition().decode())}
     assert all(name.startswith("flask_cache_proxy_") for name in families)
     samples = {
-        (sample.name, *sample.labels.values()): sample.value for family in families.values() for sample in family.samples
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families.values()
+        for sample in family.samples
     }
     assert samples["flask_cache_proxy_clients",] == 2
     assert samples["flask_cache_proxy_accepted_clients_total",] == 5

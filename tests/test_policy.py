@@ -21,7 +21,8 @@ def test_an_untouched_rule_hides_the_ones_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "reaches"), [(b"m:*", True), (b"*", True), (b"m*", True), (b"m:a*b", True), (b"n*", False), (b"x", False)]
+    ("pattern", "reaches"),
+    [(b"m:*", True), (b"*", True), (b"m*", True), (b"m:a*b", True), (b"n*", False), (b"x", False)],
 )
 def test_a_pattern_reaches_a_rule_if_their_beginnings_agree(pattern: bytes, reaches: bool) -> None:
     assert policy().may_reach(pattern) is reaches

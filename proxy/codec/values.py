@@ -7,14 +7,14 @@ table and no others. Markup and responses, whose classes may not be installed, a
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from proxy.codec import present, stored, tags
 from proxy.codec.errors import PayloadError, UndecodableError
-from proxy.codec.limits import MAX_COLLIDABLE, CodecLimits
+from proxy.codec.limits import INT_BOUND, CodecLimits
 from proxy.codec.nodes import Key
 from proxy.codec.pickling import Pickler
 
@@ -34,6 +34,8 @@ class Response(NamedTuple):
 
 
 _ALL_TAGS: Final = tags.accepted(tags.NAMES)
+_NATURAL: Final = present.MSGPACK._replace(int_min=-INT_BOUND, int_max=INT_BOUND)
+"""A tree that stays in Python needs no tags for bytes, NaN and large ints."""
 
 
 def dumps(value: Any, *, protocol: int = 4, limits: CodecLimits = CodecLimits()) -> bytes:  # noqa: B008 (immutable)
@@ -48,8 +50,12 @@ def dumps(value: Any, *, protocol: int = 4, limits: CodecLimits = CodecLimits())
 
 def loads(value: bytes, *, limits: CodecLimits = CodecLimits()) -> Any:  # noqa: B008 (immutable)
     """The Python value of a stored value. Raises UndecodableError for foreign classes and beyond the limits."""
-    target = present.MSGPACK._replace(int_min=present.JSON.int_min, int_max=present.JSON.int_max)
-    return _untagged(present.Presenter(target, limits).present(stored.read(value, limits).root))
+    tree = present.Presenter(_NATURAL, limits).present(stored.read(value, limits).root)
+    try:
+        Pickler(protocol=4, tags=_ALL_TAGS, limits=limits).dumps(tree)  # that Python can hash it, and safely
+    except PayloadError as error:
+        raise UndecodableError(str(error)) from None
+    return _untagged(tree)
 
 
 def _tagged(value: Any, depth: int) -> Any:
@@ -84,6 +90,15 @@ def _pairs(value: dict[Any, Any], depth: int) -> list[Any]:
     return [[_tagged(key, depth), _tagged(item, depth)] for key, item in value.items()]
 
 
+def _moment(tag: str) -> Callable[[Any, int], Any]:
+    def write(value: Any, _depth: int) -> Any:
+        if value.tzinfo is not None and not isinstance(value.tzinfo, timezone):
+            raise PayloadError(f"a {tag} in a named zone cannot be stored: give it a fixed offset")
+        return {tag: value.isoformat()}
+
+    return write
+
+
 def _text(tag: str, text: Callable[[Any], str]) -> Callable[[Any, int], Any]:
     return lambda value, _depth: {tag: text(value)}
 
@@ -102,9 +117,9 @@ _TAG: Final[dict[type, Callable[[Any, int], Any]]] = {
     tuple: _items("py/tuple"),
     set: _items("py/set"),
     frozenset: _items("py/frozenset"),
-    datetime: _text("py/datetime", datetime.isoformat),
+    datetime: _moment("py/datetime"),
     date: _text("py/date", date.isoformat),
-    time: _text("py/time", time.isoformat),
+    time: _moment("py/time"),
     timedelta: lambda value, _: {"py/timedelta": [value.days, value.seconds, value.microseconds]},
     Decimal: _text("py/decimal", str),
     UUID: _text("py/uuid", str),
@@ -132,16 +147,8 @@ def _untagged(tree: Any) -> Any:
     return {key: _untagged(item) for key, item in tree.items()}
 
 
-def _hashed(content: list[Any]) -> list[Any]:
-    """Members or keys, before Python hashes them."""
-    if sum(type(item) not in (str, bytes) for item in content) > MAX_COLLIDABLE:
-        raise UndecodableError(f"more than {MAX_COLLIDABLE} set members or keys that are no strings")
-    return [_untagged(item) for item in content]
-
-
 def _read_pairs(content: list[Any]) -> list[tuple[Any, Any]]:
-    keys = _hashed([key for key, _ in content])
-    return list(zip(keys, (_untagged(item) for _, item in content), strict=True))
+    return [(_untagged(key), _untagged(item)) for key, item in content]
 
 
 def _read_response(content: dict[str, Any]) -> Response:
@@ -150,9 +157,9 @@ def _read_response(content: dict[str, Any]) -> Response:
 
 _UNTAG: Final[dict[str, Callable[[Any], Any]]] = {
     "py/bytearray": bytearray,
-    "py/tuple": lambda content: tuple(_untagged(item) for item in content),
-    "py/set": lambda content: set(_hashed(content)),
-    "py/frozenset": lambda content: frozenset(_hashed(content)),
+    "py/tuple": lambda content: tuple(map(_untagged, content)),
+    "py/set": lambda content: set(map(_untagged, content)),
+    "py/frozenset": lambda content: frozenset(map(_untagged, content)),
     "py/dict": lambda content: dict(_read_pairs(content)),
     "py/ordereddict": lambda content: OrderedDict(_read_pairs(content)),
     "py/datetime": datetime.fromisoformat,

@@ -27,7 +27,9 @@ class RedisServer(Protocol):
 class StartProxy(Protocol):
     """Starts a proxy that the test has for itself."""
 
-    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, ready: bool = True, **how: Any) -> ProxyProcess:
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, ready: bool = True, **how: Any
+    ) -> ProxyProcess:
         """Without arguments: a JSON listener on a free port, upstream the session's Redis."""
 
 
@@ -43,7 +45,14 @@ def direct(redis_server: RedisServer) -> Iterator[redis.Redis]:
 def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
     """One proxy for a module's tests, with a JSON and a msgpack listener. Tests use `proxy`."""
     proxy = ProxyProcess(
-        ["--listen", "json=127.0.0.1:0", "--listen", "msgpack=127.0.0.1:0", "--upstream", f"unix://{redis_server.unix}"],
+        [
+            "--listen",
+            "json=127.0.0.1:0",
+            "--listen",
+            "msgpack=127.0.0.1:0",
+            "--upstream",
+            f"unix://{redis_server.unix}",
+        ],
         env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{tmp_path_factory.mktemp('admin') / 'admin.sock'}"},
     )
     try:
@@ -98,21 +107,20 @@ class PrivateRedis:
         executable = shutil.which("redis-server") or pytest.skip("no redis-server on PATH")
         arguments = ["--port", "0", "--unixsocket", self.unix, "--dir", str(self._home), "--save", "", *options]
         self.process = subprocess.Popen([executable, *arguments], stdout=subprocess.DEVNULL)
-        with redis.Redis(unix_socket_path=self.unix) as client:
-            wait_until(lambda: _answers(client), "the test's own Redis")
+        wait_until(self._answers, "the test's own Redis")
+
+    def _answers(self) -> bool:
+        try:
+            with Wire(self.unix) as wire:
+                return bool(wire("PING"))
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """End it without a word."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(DEADLINE)
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
 
 
 @pytest.fixture

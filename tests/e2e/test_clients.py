@@ -102,7 +102,10 @@ class TestRedisPy:
             assert [listener.get_message(timeout=DEADLINE)["data"] for _ in range(2)] == [1, 0]
 
     def test_a_lock(self, client: redis.Redis) -> None:
-        with pytest.raises(redis.ResponseError, match="flask-cache-proxy: EVALSHA is refused"), client.lock("lock", timeout=10):
+        with (
+            pytest.raises(redis.ResponseError, match="flask-cache-proxy: EVALSHA is refused"),
+            client.lock("lock", timeout=10),
+        ):
             pass
 
     def test_scans_and_others(self, client: redis.Redis) -> None:

@@ -5,9 +5,12 @@ itself; `Blocked` waits until Redis holds a client of ours. It ends with QUIT, a
 ids, times and addresses. No key in here is managed: those differ by design.
 """
 
+# ruff: noqa: E501 (a conversation reads best on one line)
+
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +95,8 @@ def both(proxy: ProxyProcess, direct: redis.Redis, redis_server: RedisServer, cu
                     direct.execute_command(*step.line.split())
                 else:
                     wait_until(lambda: direct.info("clients")["blocked_clients"], "a blocked client")
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # the script itself may have brought the end
                 wire.send(end, cut)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the script itself has brought the end
             return came + wire.until_closed()
 
     def compare(*script: Step, end: bytes = request("QUIT"), setup: str = "", order: bool = True) -> bytes:
@@ -181,7 +182,7 @@ def test_replies_are_the_same(both: Both, hello: bytes, name: str) -> None:
         b"PING\r\n",
         b"PING\n",
         b"  ping   hello \r\n\r\nPING\r\n" + pipeline("PING x"),
-        b'SET a "b \\x41\\n\\"c"\r\nGET a\r\nSET \'a\' \'x\\\'y\'\r\nGET a\r\nPING ""\r\n',
+        b"SET a \"b \\x41\\n\\\"c\"\r\nGET a\r\nSET 'a' 'x\\'y'\r\nGET a\r\nPING \"\"\r\n",
         b"MULTI\r\nSET a 1\r\nGET a\r\nEXEC\r\n",
         b"NOSUCH a\r\nGET\r\nGET a\r\n",
         request("SET", "a", ""),
@@ -368,7 +369,19 @@ class TestLargeReplies:
 
     def test_mixed_commands_with_transactions_and_protocol_switches(self, both: Both) -> None:
         chance = random.Random(11)
-        turns = ("MULTI", "EXEC", "EXEC", "DISCARD", "HELLO 2", "HELLO 3", "WATCH a", "UNWATCH", "SELECT 1", "SELECT 0", "RESET")
+        turns = (
+            "MULTI",
+            "EXEC",
+            "EXEC",
+            "DISCARD",
+            "HELLO 2",
+            "HELLO 3",
+            "WATCH a",
+            "UNWATCH",
+            "SELECT 1",
+            "SELECT 0",
+            "RESET",
+        )
         lines = [chance.choice(turns) if chance.random() < 0.3 else _some_command(chance) for _ in range(3_000)]
         both(pipeline(*lines))
 
@@ -404,7 +417,8 @@ def test_reply_kinds_that_only_debug_produces(
     config = tmp_path / "config.toml"
     config.write_text('[guard]\nallow = ["DEBUG"]\n')
     proxy = start_proxy("--config", str(config))
-    kinds = "string integer double null array set map attrib push verbatim bignum true false error".split()
+    kinds = ["string", "integer", "double", "null", "array", "set", "map", "attrib", "push", "verbatim", "bignum"]
+    kinds += ["true", "false", "error"]
     script = pipeline("HELLO 3", *(f"DEBUG PROTOCOL {kind}" for kind in kinds), "MULTI")
     script += pipeline(*(f"DEBUG PROTOCOL {kind}" for kind in kinds), "EXEC", "HELLO 2")
     script += pipeline(*(f"DEBUG PROTOCOL {kind}" for kind in kinds if kind not in ("attrib", "push")), "QUIT")
@@ -432,7 +446,9 @@ class TestOnManagedKeys:
         return client.until_closed()
 
     def test_values_are_decoded_inside_exec(self, client: Wire, cut: Cut) -> None:
-        came = self._converse(client, cut, "MULTI", "SET flask_cache_k [1]", "GET flask_cache_k", "MGET flask_cache_k none", "EXEC")
+        came = self._converse(
+            client, cut, "MULTI", "SET flask_cache_k [1]", "GET flask_cache_k", "MGET flask_cache_k none", "EXEC"
+        )
         assert came.endswith(b"*3\r\n+OK\r\n$3\r\n[1]\r\n*2\r\n$3\r\n[1]\r\n$-1\r\n+OK\r\n")
 
     def test_a_refused_command_aborts_exec(self, client: Wire, cut: Cut, direct: redis.Redis) -> None:
@@ -442,7 +458,9 @@ class TestOnManagedKeys:
         assert came.endswith(b"$-1\r\n+OK\r\n")
 
     def test_a_bad_payload_under_a_watch(self, client: Wire, cut: Cut, direct: redis.Redis) -> None:
-        came = self._converse(client, cut, "WATCH flask_cache_k", "MULTI", "SET flask_cache_k {nope", "EXEC", "GET flask_cache_k")
+        came = self._converse(
+            client, cut, "WATCH flask_cache_k", "MULTI", "SET flask_cache_k {nope", "EXEC", "GET flask_cache_k"
+        )
         assert b"-EXECABORT" in came
         assert came.endswith(b"$-1\r\n+OK\r\n")
 
@@ -452,7 +470,14 @@ class TestOnManagedKeys:
         assert came.endswith(b"\r\n_\r\n+OK\r\n")
 
     def test_refusals_keep_their_place_in_a_pipeline(self, client: Wire, cut: Cut) -> None:
-        lines = ["SET other 1", "SET flask_cache_k {nope", "INCR other", "STRLEN flask_cache_k", "GET other", "SET flask_cache_k 5"]
+        lines = [
+            "SET other 1",
+            "SET flask_cache_k {nope",
+            "INCR other",
+            "STRLEN flask_cache_k",
+            "GET other",
+            "SET flask_cache_k 5",
+        ]
         came = self._converse(client, cut, *lines, "INCR flask_cache_k", "GET flask_cache_k").split(b"\r\n")
         assert [line[:8] for line in came] == [
             b"+OK", b"-ERR fla", b":2", b"-ERR fla", b"$1", b"2", b"+OK", b":6", b"$1", b"6", b"+OK", b"",
@@ -495,7 +520,9 @@ class TestOnManagedKeys:
     def test_after_monitor_only_reset_and_quit_are_taken(self, client: Wire, direct: redis.Redis) -> None:
         assert client("MONITOR") == b"+OK\r\n"
         client.send(pipeline("GET flask_cache_k"))
-        assert b"-ERR flask-cache-proxy: after MONITOR only RESET and QUIT are taken\r\n" in client.until(rb"-ERR[^\r]*\r\n")
+        assert b"-ERR flask-cache-proxy: after MONITOR only RESET and QUIT are taken\r\n" in client.until(
+            rb"-ERR[^\r]*\r\n"
+        )
         client.send(pipeline("RESET", "SET flask_cache_k [1]"))
         client.until(rb"\+RESET\r\n\+OK\r\n")
         assert client("GET", "flask_cache_k") == b"$3\r\n[1]\r\n"
@@ -521,7 +548,18 @@ def test_a_database_in_the_upstream_url_is_where_clients_begin(
 ) -> None:
     proxy = start_proxy("--upstream", f"unix://{redis_server.unix}?db=7")
     client = connect(proxy.json)
-    script: list[Any] = ["SET a 7", "SELECT 0", "SET a 0", "RESET", "GET a", "HELLO 3", "GET a", "MULTI", "GET a", "EXEC"]
+    script: list[Any] = [
+        "SET a 7",
+        "SELECT 0",
+        "SET a 0",
+        "RESET",
+        "GET a",
+        "HELLO 3",
+        "GET a",
+        "MULTI",
+        "GET a",
+        "EXEC",
+    ]
     client.send(pipeline(*script, "QUIT"))
     came = client.until_closed()
     assert came.startswith(b"+OK\r\n+OK\r\n+OK\r\n+RESET\r\n$1\r\n7\r\n%7\r\n")

@@ -128,11 +128,26 @@ def test_a_payload_over_the_limit_is_an_error_and_the_connection_goes_on(
 
 
 class TestNamesThatRedisReadsOtherwise:
-    def test_a_nul_and_a_tail_in_a_command_name(self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect) -> None:
+    def test_a_nul_and_a_tail_in_a_command_name(
+        self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect
+    ) -> None:
         client = connect(proxy.json)
         names = [b"SET\x00%d" % number for number in range(1000)]
-        names += [name + tail for name in (b"SET", b"set", b"SETEX", b"MSET", b"GETSET") for tail in (b"\x00", b"\x00\x00", b" ", b"\n")]
-        names += [b"\x00SET", b"S\x00ET", b"", b"\xffSET", b"SET\r", "SEТ".encode(), b"client\x00319", b"EVAL\x001"]
+        names += [
+            name + tail
+            for name in (b"SET", b"set", b"SETEX", b"MSET", b"GETSET")
+            for tail in (b"\x00", b"\x00\x00", b" ", b"\n")
+        ]
+        names += [
+            b"\x00SET",
+            b"S\x00ET",
+            b"",
+            b"\xffSET",
+            b"SET\r",
+            "SE\u0422".encode(),
+            b"client\x00319",
+            b"EVAL\x001",
+        ]
         client.send(b"".join(request(name, KEY, "!cos\nsystem\n(S'x'\ntR.") for name in names))
         for _ in names:
             assert client.reply().startswith(b"-ERR unknown command '")

@@ -62,7 +62,7 @@ class TestRedisComesAndGoes:
         self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
     ) -> None:
         proxy = start("--upstream", f"unix://{private_redis.unix}")
-        proxy.expect(r"WARNING \[\d\] cannot reach Redis at unix:\S+: No such file or directory$")
+        proxy.expect(r"WARNING +\[\d\] cannot reach Redis at unix:\S+: No such file or directory$")
         for early in (b"", pipeline("PING", "PING")):
             client = connect(proxy.json)
             client.send(early)
@@ -92,7 +92,7 @@ class TestRedisComesAndGoes:
         client.send(pipeline("SET other 1", f"SET {KEY} [1]", f"GET {KEY}", "BLPOP l 0"))
         with redis.Redis(unix_socket_path=private_redis.unix) as direct:
             wait_until(lambda: blocked(direct), "BLPOP")
-        proxy.expect(r"WARNING \[\d\] Redis closed with 1 replies outstanding$")
+        proxy.expect(r"WARNING +\[\d\] Redis closed with 1 replies outstanding$")
         private_redis.kill()
         assert client.until_closed() == b"+OK\r\n+OK\r\n$3\r\n[1]\r\n"
         assert idle.until_closed() == b""
@@ -117,9 +117,7 @@ class TestRedisComesAndGoes:
             client = connect(proxy.json)
             assert client.until_closed() == b"-ERR max number of clients reached\r\n"
 
-    def test_a_password_passes_through(
-        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
-    ) -> None:
+    def test_a_password_passes_through(self, start: StartProxy, private_redis: PrivateRedis, connect: Connect) -> None:
         private_redis.start("--requirepass", "secret")
         for url in (f"unix://{private_redis.unix}", f"unix://{private_redis.unix}?db=2"):
             proxy = start("--upstream", url)
@@ -192,6 +190,20 @@ class TestTheEnd:
         proxy.terminate()
         assert proxy.wait() == 0
         assert client.until_closed() == b""
+
+    def test_clients_that_have_just_vanished_are_no_obstacle(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect
+    ) -> None:
+        proxy = start(env={"FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT": "0"})
+        direct.set("large", b"x" * 1_000_000)
+        for number in range(30):
+            client = connect(proxy.json)
+            client.send(pipeline("PING") if number % 2 else pipeline("GET large", "BLPOP l 0"))
+            if number % 3:
+                client.reply()
+            client.close()
+        proxy.terminate()
+        assert proxy.wait() == 0
 
     def test_a_large_reply_is_finished(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
         direct.set("large", b"x" * 30_000_000)
@@ -300,7 +312,7 @@ class TestListeners:
 
 
 class TestHalfClosedClients:
-    def test_all_replies_arrive(self, start: StartProxy, connect: Connect) -> None:
+    def test_all_replies_arrive(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
         client = connect(start().json)
         client.send(pipeline(f"SET {KEY} [1]") + pipeline(f"GET {KEY}", "INCR n") * 1_000)
         client.send_no_more()
@@ -312,7 +324,8 @@ class TestHalfClosedClients:
         client = connect(start().json)
         payload = json.dumps(["x" * 100] * 3_000).encode()
         client.send(
-            request("SET", KEY, payload) + pipeline(f"GET {KEY}", "CLIENT REPLY SKIP", "PING", "NOSUCH", "SUBSCRIBE a", "RESET", "PING")
+            request("SET", KEY, payload)
+            + pipeline(f"GET {KEY}", "CLIENT REPLY SKIP", "PING", "NOSUCH", "SUBSCRIBE a", "RESET", "PING")
         )
         client.send_no_more()
         came = client.until_closed()
@@ -461,9 +474,10 @@ def converters(proxy: ProxyProcess) -> list[int]:
     return found
 
 
-class TestLargeValues:
-    VALUE = {"rows": [{"id": number, "name": f"row {number} ☃", "price": number / 4} for number in range(20_000)]}
+LARGE = {"rows": [{"id": number, "name": f"row {number} ☃", "price": number / 4} for number in range(20_000)]}
 
+
+class TestLargeValues:
     @pytest.fixture
     def proxy(self, start: StartProxy) -> ProxyProcess:
         return start()
@@ -471,16 +485,16 @@ class TestLargeValues:
     def test_one_megabyte_both_ways_in_another_process(
         self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect
     ) -> None:
-        payload = json.dumps(self.VALUE, ensure_ascii=False).encode()
+        payload = json.dumps(LARGE, ensure_ascii=False).encode()
         assert len(payload) > 1_000_000
         with client_of(proxy.json) as client:
             assert client.set(KEY, payload)
-            assert pickle.loads(direct.get(KEY)[1:]) == self.VALUE
-            assert json.loads(client.get(KEY)) == self.VALUE
-            assert json.loads(client.mget("none", KEY)[1]) == self.VALUE
+            assert pickle.loads(direct.get(KEY)[1:]) == LARGE
+            assert json.loads(client.get(KEY)) == LARGE
+            assert json.loads(client.mget("none", KEY)[1]) == LARGE
             with client.pipeline(transaction=True) as pipe:
                 read, _, written = pipe.get(KEY).delete(KEY).set(KEY, payload).execute()
-            assert json.loads(read) == self.VALUE
+            assert json.loads(read) == LARGE
             assert written
         assert len(converters(proxy)) == 1
 
@@ -511,11 +525,11 @@ class TestLargeValues:
         admin = str(tmp_path / "admin.sock")
         proxy = start(env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{admin}"})
         client, other = connect(proxy.json), connect(proxy.json)
-        payload = json.dumps(self.VALUE)
+        payload = json.dumps(LARGE)
         assert client("SET", KEY, payload) == b"+OK\r\n"
         stored = direct.get(KEY)
         before = _offloaded(admin)
-        proxy.expect("ERROR the converter process failed")
+        proxy.expect("ERROR +the converter process failed")
         (converter,) = converters(proxy)
         os.kill(converter, signal.SIGSTOP)
         client.send((request("SET", KEY, payload) if half == "encoding" else request("GET", KEY)) + pipeline("PING"))
@@ -533,7 +547,7 @@ class TestLargeValues:
     def test_a_client_that_leaves_during_a_conversion_harms_nobody(
         self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect
     ) -> None:
-        payload = json.dumps(self.VALUE)
+        payload = json.dumps(LARGE)
         for _ in range(3):
             with Wire(proxy.json) as client:
                 client.send(request("SET", KEY, payload))
@@ -543,7 +557,9 @@ class TestLargeValues:
 def _offloaded(admin: str) -> float:
     body = TestAdminPort.ask(admin, "GET /metrics")[2]
     return sum(
-        float(line.split()[-1]) for line in body.splitlines() if line.startswith("flask_cache_proxy_offloaded_conversions_total")
+        float(line.split()[-1])
+        for line in body.splitlines()
+        if line.startswith("flask_cache_proxy_offloaded_conversions_total")
     )
 
 
@@ -551,7 +567,11 @@ class TestCommandLine:
     @staticmethod
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "proxy", *arguments], capture_output=True, text=True, timeout=DEADLINE, check=False
+            [sys.executable, "-W", "error", "-m", "proxy", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
 
     def test_version_and_help(self) -> None:

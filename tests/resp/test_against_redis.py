@@ -29,8 +29,6 @@ STRICTER: dict[str, Callable[[bytes], object]] = {
 }
 """Every reason of ours that Redis does not share, and what a stream must show for it to be the true one."""
 
-"""Redis repeats any byte in its error; we write `?` for one that is not printable ASCII (and CR is a space there)."""
-
 
 def read(stream: bytes) -> tuple[bytes, str]:
     """The canonical bytes of what `stream`, read at once, holds, and the error that ends it."""

@@ -23,7 +23,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 
 def chunked(data: bytes) -> list[bytes]:
-    rng = random.Random(len(data))  # noqa: S311
+    rng = random.Random(len(data))
     pieces = []
     while data:
         size = rng.randint(1, 9)
@@ -148,8 +148,10 @@ class TestValues:
         played.replies(b"-ERR x\r\n").to_client(b"-ERR syntax error\r\n")
 
     def test_default_ttl_is_given_to_a_set_without_expiry(self, play: Play) -> None:
-        played = play(policy(rule(default_ttl=7))).command(b"SET", b"m:a", b"v", b"NX").command(
-            b"SET", b"m:a", b"v", b"KEEPTTL"
+        played = (
+            play(policy(rule(default_ttl=7)))
+            .command(b"SET", b"m:a", b"v", b"NX")
+            .command(b"SET", b"m:a", b"v", b"KEEPTTL")
         )
         played.to_upstream(
             command(b"SET", b"m:a", b"!v", b"NX", b"EX", b"7") + command(b"SET", b"m:a", b"!v", b"KEEPTTL")
@@ -197,7 +199,9 @@ class TestRefusing:
 
     def test_a_script_passes_by_its_sha1(self, play: Play) -> None:
         allowed = Guard(allowed_scripts=frozenset({b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db"}))
-        raw = command(b"EVAL", b"return 1", b"0") + command(b"EVALSHA", b"E0E1F9FABFC9D4800C877A703B823AC0578FF8DB", b"0")
+        raw = command(b"EVAL", b"return 1", b"0") + command(
+            b"EVALSHA", b"E0E1F9FABFC9D4800C877A703B823AC0578FF8DB", b"0"
+        )
         play(policy(guard=allowed)).sends(raw).to_upstream(raw)
 
     def test_an_unknown_command_is_looked_up_and_the_rest_waits(self, play: Play) -> None:
@@ -221,7 +225,13 @@ class TestTransactions:
     def test_exec_decodes_each_element_by_its_own_command(self, play: Play) -> None:
         sent = MULTI + b"".join(
             command(*args)
-            for args in [(b"GET", b"m:a"), (b"GET", b"x"), (b"MGET", b"m:a", b"x"), (b"SET", b"m:a", b"v", b"GET"), (b"INCR", b"n")]
+            for args in [
+                (b"GET", b"m:a"),
+                (b"GET", b"x"),
+                (b"MGET", b"m:a", b"x"),
+                (b"SET", b"m:a", b"v", b"GET"),
+                (b"INCR", b"n"),
+            ]
         )
         played = play().sends(sent + EXEC).replies(b"+OK\r\n" + b"+QUEUED\r\n" * 5)
         played.replies(b"*5\r\n$2\r\n!v\r\n$2\r\n!v\r\n*2\r\n$2\r\n!w\r\n$2\r\n!w\r\n_\r\n:1\r\n")
@@ -265,7 +275,9 @@ class TestTransactions:
 
     def test_hello_inside_multi_changes_the_protocol_at_its_place(self, play: Play) -> None:
         nil = policy(rule(on_undecodable=OnUndecodable.NIL))
-        played = play(nil).sends(MULTI + command(b"GET", b"m:a") + command(b"HELLO", b"3") + command(b"GET", b"m:a") + EXEC)
+        played = play(nil).sends(
+            MULTI + command(b"GET", b"m:a") + command(b"HELLO", b"3") + command(b"GET", b"m:a") + EXEC
+        )
         played.replies(b"+OK\r\n" + b"+QUEUED\r\n" * 3 + b"*3\r\n$4\r\n!bad\r\n%1\r\n+a\r\n:1\r\n$4\r\n!bad\r\n")
         played.to_client(b"+OK\r\n" + b"+QUEUED\r\n" * 3 + b"*3\r\n$-1\r\n%1\r\n+a\r\n:1\r\n_\r\n")
 
@@ -311,7 +323,9 @@ class TestConversation:
         assert played.session.is_idle
 
     @pytest.mark.parametrize("args", [(b"SUBSCRIBE", b"a"), (b"CLIENT", b"REPLY", b"OFF"), (b"punsubscribe",)])
-    def test_what_redis_answers_malformed_inside_multi_is_refused_there(self, play: Play, args: tuple[bytes, ...]) -> None:
+    def test_what_redis_answers_malformed_inside_multi_is_refused_there(
+        self, play: Play, args: tuple[bytes, ...]
+    ) -> None:
         played = play().sends(MULTI + command(*args)).to_upstream(MULTI).replies(b"+OK\r\n").to_upstream(POISON)
         played.replies(b"-ERR x\r\n")
         assert played.client.startswith(b"+OK\r\n-ERR flask-cache-proxy: ")
@@ -339,7 +353,9 @@ class TestConversation:
 
     def test_quit_closes_behind_its_reply(self, play: Play) -> None:
         played = play().sends(command(b"PING") + command(b"QUIT") + command(b"PING"))
-        played.to_upstream(command(b"PING") + command(b"QUIT")).replies(b"+PONG\r\n+OK\r\n").to_client(b"+PONG\r\n+OK\r\n")
+        played.to_upstream(command(b"PING") + command(b"QUIT")).replies(b"+PONG\r\n+OK\r\n").to_client(
+            b"+PONG\r\n+OK\r\n"
+        )
         assert played.closed == "QUIT"
 
     def test_a_protocol_error_is_told_behind_the_replies_before_it(self, play: Play) -> None:
@@ -392,13 +408,13 @@ class TestStalling:
         played.converts().to_upstream(command(b"SET", b"m:a", b"!123456789") + ping)
 
     def test_conversions_inside_exec_keep_their_order(self, play: Play) -> None:
-        played = play(policy(limits=self.BIG)).sends(MULTI + command(b"GET", b"m:a") + command(b"MGET", b"m:a", b"m:b") + EXEC)
+        played = play(policy(limits=self.BIG)).sends(
+            MULTI + command(b"GET", b"m:a") + command(b"MGET", b"m:a", b"m:b") + EXEC
+        )
         played.replies(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$6\r\n!12345\r\n*2\r\n$6\r\n!12345\r\n$6\r\n!54321\r\n")
         for _ in range(3):
             played.converts()
-        played.to_client(
-            b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\n12345\r\n*2\r\n$5\r\n12345\r\n$5\r\n54321\r\n"
-        )
+        played.to_client(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\n12345\r\n*2\r\n$5\r\n12345\r\n$5\r\n54321\r\n")
         assert played.session.is_idle
 
     def test_a_failed_conversion_is_a_refusal_in_its_turn(self, play: Play) -> None:

@@ -56,7 +56,7 @@ class Stack:
 
 def _stack(table: dict[str, object]) -> Stack:
     memoize = table.pop("memoize", None)
-    return Stack(**table, memoize=memoize and Memoize(**memoize))  # type: ignore[arg-type]
+    return Stack(**table, memoize=memoize and Memoize(**memoize))
 
 
 STACKS = [_stack(table) for table in tomllib.loads((HERE / "stacks.toml").read_text())["stack"]]
@@ -65,7 +65,7 @@ STACKS = [_stack(table) for table in tomllib.loads((HERE / "stacks.toml").read_t
 def python_of(stack: Stack) -> Path:
     """The interpreter of a stack, which is built if it is not there yet. Raises UnavailableError."""
     base = _base_python()
-    recipe = json.dumps([base, sorted(stack.requirements), sorted(stack.build)])
+    recipe = json.dumps([os.path.realpath(base), sorted(stack.requirements), sorted(stack.build)])
     home = Path(os.environ.get("FCP_STACKS_DIR") or HERE / ".envs").absolute()
     place = home / f"{stack.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     home.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,11 @@ def python_of(stack: Stack) -> Path:
         if not place.exists():
             unfinished = home / f"{place.name}.unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            _build(stack, base, unfinished)
-            unfinished.rename(place)
+            try:
+                _build(stack, base, unfinished)
+                unfinished.rename(place)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     return place / "bin" / "python"
 
 
@@ -89,23 +92,25 @@ def _base_python() -> str:
 
 
 def _build(stack: Stack, base: str, place: Path) -> None:
-    _run([base, "-m", "venv", "--without-pip", str(place)])
+    _run(stack, [base, "-m", "venv", "--without-pip", str(place)])
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "--disable-pip-version-check"]
-    install = [*pip, "install", "--quiet", "--no-deps"]
+    install = [*pip, "install", "--quiet", "--no-deps", "--no-compile", "--retries", "1"]
     if stack.build:
-        _run([*install, *stack.build])
-        _run([*install, "--no-build-isolation", *stack.requirements])
+        _run(stack, [*install, *stack.build])
+        _run(stack, [*install, "--no-build-isolation", *stack.requirements])
     else:
-        _run([*install, "--only-binary", ":all:", *stack.requirements])
+        _run(stack, [*install, "--only-binary", ":all:", *stack.requirements])
 
 
-def _run(command: list[str]) -> None:
+def _run(stack: Stack, command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_BUILD_DEADLINE)
     except subprocess.CalledProcessError as error:
-        raise UnavailableError(f"{' '.join(command)} failed:\n{error.stderr[-2000:]}") from error
+        said = error.stderr.strip().splitlines()
+        reasons = [line for line in said if line.startswith("ERROR: ")] or said
+        raise UnavailableError(f"no environment for {stack.name}: {' '.join(reasons[-5:])}") from error
     except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{' '.join(command)} does not end") from error
+        raise UnavailableError(f"no environment for {stack.name} within {_BUILD_DEADLINE:.0f} seconds") from error
 
 
 @contextmanager

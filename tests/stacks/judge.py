@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from base64 import b64decode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,9 @@ class Judge:
         assert process.stdin is not None
         assert process.stdout is not None
         if process.poll() is None:
-            process.stdin.write(json.dumps({"do": do, "with": arguments}) + "\n")
-            process.stdin.flush()
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps({"do": do, "with": arguments}) + "\n")
+                process.stdin.flush()
             ready, _, _ = select.select([process.stdout], [], [], DEADLINE)
             assert ready, f"{self.stack.name} does not answer to {do}\n{self._complaints()}"
         line = process.stdout.readline()

@@ -42,6 +42,20 @@ def test_what_the_library_writes_is_read_and_the_same_once_written_back(
     assert judge.get("k") == wanted
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [b"42", b"-7", b"+5", b"007", b" 4_2\n", b"0x10", b"1e3", b"4_", b"", b"raw", b"\xff\x00", b'{"a":1}', b"null"],
+    ids=repr,
+)
+def test_what_somebody_else_stored_without_a_pickle_is_read_as_the_library_reads_it(
+    judge: Judge, producer: redis.Redis, direct: redis.Redis, stored: bytes
+) -> None:
+    direct.set("flask_cache_k", stored)
+    before = judge.get("k")
+    producer.set("flask_cache_k", producer.get("flask_cache_k"))
+    assert judge.get("k") == before
+
+
 class TestWhatHasNoPayload:
     def test_an_object_of_the_apps_own_class_is_named_and_not_shown(self, judge: Judge, producer: redis.Redis) -> None:
         judge.set("k", "[Colour.RED]")

@@ -19,9 +19,5 @@ func main() {
 	if err := client.Set(ctx, "flask_cache_view//index", `"Hello from Go"`, time.Minute).Err(); err != nil {
 		log.Fatal(err)
 	}
-	value, err := client.Get(ctx, "flask_cache_view//index").Result()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(value)
+	fmt.Println(client.Get(ctx, "flask_cache_view//index").Val())
 }

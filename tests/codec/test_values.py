@@ -1,0 +1,91 @@
+"""Python values <-> stored values, without Flask and without risk."""
+
+import json
+import pickle
+from collections import OrderedDict
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import flask
+import markupsafe
+import pytest
+
+from proxy.codec import CodecLimits, Markup, PayloadError, Response, UndecodableError, dumps, loads
+
+VALUES: list[Any] = [
+    None, True, 7, -(10**40), 1.5, float("inf"), "text", b"\xff", bytearray(b"a"), [1, [2]], (1, ("a",)), {1, 2},
+    frozenset({"a"}),
+    {"a": {"b": []}}, {1: "a", None: "b", (1, 2): "c"}, {"py/tuple": [1]}, OrderedDict([("z", 1), ("a", 2)]),
+    datetime(2024, 1, 2, 3, 4, 5, 678), datetime(2024, 1, 2, tzinfo=UTC),
+    datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+    date(2024, 1, 2), time(1, 2, 3), timedelta(days=-1, microseconds=5), Decimal("1.10"), UUID(int=5), complex(1, -2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_what_is_dumped_loads_in_python_and_here(value: Any, protocol: int) -> None:
+    stored = dumps(value, protocol=protocol)
+    in_python = pickle.loads(stored[1:]) if stored.startswith(b"!") else int(stored)
+    for loaded in (in_python, loads(stored)):
+        assert loaded == value
+        assert type(loaded) is type(value)
+
+
+def test_markup_and_responses_have_stand_ins() -> None:
+    assert pickle.loads(dumps(Markup("<b>"))[1:]) == markupsafe.Markup("<b>")
+    stored = dumps(Response(201, [("X-A", "b")], b"\xff"))
+    response = pickle.loads(stored[1:])
+    assert type(response) is flask.Response
+    assert (response.status, response.headers["X-A"], response.data) == ("201 CREATED", "b", b"\xff")
+    assert loads(stored) == Response(201, [("X-A", "b")], b"\xff")
+    assert type(loads(dumps(Markup("<b>")))) is Markup
+
+
+def test_the_answer_to_the_question_this_project_comes_from() -> None:
+    assert loads(b"!\x80\x03X\x03\x00\x00\x00fooq\x00.") == "foo"
+
+
+@pytest.mark.parametrize("value", [object(), print, datetime(2024, 1, 2, tzinfo=ZoneInfo("Europe/Berlin")), [range(3)]])
+def test_what_has_no_tag_cannot_be_dumped(value: Any) -> None:
+    with pytest.raises(PayloadError):
+        dumps(value)
+
+
+def test_depth_is_bounded_both_ways() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(PayloadError):
+        dumps(deep)
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    with pytest.raises(PayloadError):
+        dumps(cyclic)
+    with pytest.raises(UndecodableError):
+        loads(b"!" + pickle.dumps(cyclic))
+
+
+def test_members_that_an_attacker_can_make_collide_are_limited() -> None:
+    colliding = [number * (2**61 - 1) for number in range(1, 5000)]
+    with pytest.raises(UndecodableError):
+        loads(b"!" + pickle.dumps(set(colliding[:3000])))
+    assert loads(b"!" + pickle.dumps(set(range(5000)))) == set(range(5000))
+
+
+def test_limits_are_the_callers(tmp_path: Path) -> None:
+    with pytest.raises(UndecodableError):
+        loads(dumps([1, 2, 3]), limits=CodecLimits(nodes=3))
+
+
+def test_nothing_hostile_escapes_but_our_error() -> None:
+    samples = json.loads((Path(__file__).parent.parent / "data" / "hostile_pickles.json").read_text())
+    for sample in samples.values():
+        try:
+            loads(b"!" + bytes.fromhex(sample["hex"]))
+        except UndecodableError:
+            continue
