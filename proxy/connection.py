@@ -21,7 +21,7 @@ _UPSTREAM_BUFFER: Final = 1024 * 1024
 _LINGER: Final = 1.0
 """Seconds that a client has to read our last words before the connection is gone."""
 _HALF_CLOSED: Final = 5.0
-"""Seconds that Redis has to answer a client that has already said that it will send no more."""
+"""Seconds without any progress after which a client that has said that it will send no more has had its answers."""
 
 
 class Host(Protocol):
@@ -123,8 +123,16 @@ class Connection(asyncio.Protocol):
         if self._ending or self._is_idle:
             return False
         self._draining = True
-        self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._close)
+        self._watch_half_closed()
         return True
+
+    def _watch_half_closed(self, owed_before: tuple[int, int] | None = None) -> None:
+        """Wait on, as long as Redis answers or the client takes what it has coming."""
+        owed = self._session.pending, self._client.get_write_buffer_size()
+        if owed == owed_before:
+            self._close()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._watch_half_closed, owed)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. What it has asked for is still done, as when it talks to Redis itself."""
@@ -169,10 +177,16 @@ class Connection(asyncio.Protocol):
         if self._client is None and self._timer is not None:
             self._timer.cancel()
         if not self._ending:
-            if self._session.pending:
-                _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
-            self._close()
+            self._finish()
         self._close_if_over()
+
+    def _finish(self) -> None:
+        """Close for want of Redis, once what it has sent is delivered: a reply may be under conversion."""
+        if not self._session.wants_upstream:
+            return
+        if self._session.pending:
+            _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
+        self._close()
 
     # -- effects ---------------------------------------------------------------------------------------
 
@@ -198,6 +212,8 @@ class Connection(asyncio.Protocol):
         results = await self._host.convert(conversion)
         if not self._ending:
             self._apply(self._session.converted(conversion.half, results))
+        if not self._ending and self._upstream is None:
+            self._finish()
 
     async def _look_up(self, name: bytes) -> None:
         info = await self._host.command_info(name)

@@ -51,13 +51,13 @@ class Guard(NamedTuple):
     allowed_commands: frozenset[bytes] = frozenset()
     """Upper case; `PARENT|SUB` for one subcommand, `PARENT` for all of them."""
 
-    def allows(self, command: Command) -> bool:
-        """Whether `[guard] allow` names a command."""
-        return command.name in self.allowed_commands or command.name.partition(b"|")[0] in self.allowed_commands
+    def names(self, name: bytes) -> bool:
+        """Whether `[guard] allow` names a command, or the command that a subcommand belongs to."""
+        return name in self.allowed_commands or name.partition(b"|")[0] in self.allowed_commands
 
     def refuses(self, command: Command) -> bool:
         """Whether a command is refused whatever its keys are; scripts are decided by their SHA1."""
-        return command.access is Access.NEVER or (command.access is Access.ADMIN and not self.allows(command))
+        return command.access is Access.NEVER or (command.access is Access.ADMIN and not self.names(command.name))
 
 
 class SessionLimits(NamedTuple):

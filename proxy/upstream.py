@@ -31,7 +31,7 @@ class Upstream:
         self._timeout = timeout
         self.setup: tuple[bytes, ...] = (command(b"SELECT", b"%d" % db),) if db else ()
         """What a session sends first, for the database of the url."""
-        self._command_info: dict[bytes, CommandInfo | None] = {}
+        self._command_info: dict[bytes, CommandInfo] = {}
         self._lookups = asyncio.Semaphore(4)
 
     async def connect(self, factory: Callable[[], Protocol]) -> Protocol:
@@ -61,8 +61,8 @@ class Upstream:
                 info = await self._ask(command(b"COMMAND", b"INFO", name))
             except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError):
                 return CommandInfo(frozenset())
-        if len(self._command_info) < _MAX_CACHED:
-            self._command_info[name] = info
+        if info is not None and len(self._command_info) < _MAX_CACHED:
+            self._command_info[name] = info  # what it does not know, a module may bring
         return info
 
     async def _ask(self, request: bytes) -> CommandInfo | None:

@@ -73,6 +73,11 @@ class CommandInfo(NamedTuple):
 
     flags: frozenset[str]
 
+    @property
+    def is_harmless(self) -> bool:
+        """A plain read, whose keys are its arguments."""
+        return "readonly" in self.flags and not self.flags & _UNSAFE_FLAGS
+
 
 class _Encoding(NamedTuple):
     """A request whose values are being encoded."""
@@ -89,6 +94,7 @@ class RequestHalf:
         "_client_selected",
         "_conversation",
         "_encode_budget",
+        "_looking_up",
         "_encoding",
         "_parser",
         "_waiting",
@@ -107,6 +113,7 @@ class RequestHalf:
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
+        self._looking_up = b""
         self._encoding: _Encoding | None = None
         self._encode_budget = 0
         self._client_selected = False
@@ -153,11 +160,24 @@ class RequestHalf:
         args, raw = request
         command = find(args)
         if command is None:
-            self._take_unknown(request)
-        elif command.subcommands is not None and len(args) > 1 and not VALID_NAME.fullmatch(args[1]):
-            self._refuse(_unknown_subcommand(args))
+            if VALID_NAME.fullmatch(args[0]):
+                self._take_unknown(request, args[0].upper())
+            else:
+                self._refuse(_unknown_command(args))
+        elif command.subcommands is not None:
+            self._take_container(command, request)
         elif self._is_open(command, args) and (command.turn is Turn.NONE or self._turn(command, request)):
             self._forward(command, args, raw)
+
+    def _take_container(self, command: Command, request: Request) -> None:
+        """A command with subcommands, but without one that we know."""
+        args, raw = request
+        if len(args) == 1:
+            self._send(raw, PASS)  # alone it does nothing, or (COMMAND) nothing that matters
+        elif VALID_NAME.fullmatch(args[1]):
+            self._take_unknown(request, command.name + b"|" + args[1].upper())
+        else:
+            self._refuse(_unknown_subcommand(args))
 
     def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
         match = self.policy.match
@@ -217,16 +237,14 @@ class RequestHalf:
             self._refuse(f'{_OURS}{_name(command)} is refused; "{name}" in [guard] allow lets it through')
         return False
 
-    def _take_unknown(self, request: Request) -> None:
-        name = request.args[0]
-        if not VALID_NAME.fullmatch(name):
-            self._refuse(_unknown_command(request.args))
-        elif self._conversation.monitoring:
+    def _take_unknown(self, request: Request, name: bytes) -> None:
+        """A command or subcommand that the table does not hold: the server is asked what it is."""
+        if self._conversation.monitoring:
             self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
         else:
-            self._waiting = request
+            self._waiting, self._looking_up = request, name
             self.stall = Stall.LOOKUP
-            self.lookups.append(name.upper())
+            self.lookups.append(name)
 
     def looked_up(self, info: CommandInfo | None) -> None:
         """The answer to the look-up outstanding; None: the server does not know the command either."""
@@ -234,16 +252,15 @@ class RequestHalf:
         self.stall = None
         if request is None:
             return
-        name = request.args[0].upper()
-        shown = name.decode()
-        harmless = info is None or ("readonly" in info.flags and not info.flags & _UNSAFE_FLAGS)
-        allowed = name in self.policy.guard.allowed_commands
-        if any(self.policy.match(arg) is not None for arg in request.args[1:]):
-            self._refuse(f"{_OURS}{shown} is not known here and names a key that holds a cached value")
-        elif harmless or allowed:
+        name = self._looking_up.decode()
+        if info is None:
+            self._send(request.raw, PASS)  # for the server's own error
+        elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
+            self._refuse(f"{_OURS}{name} is not known here and names a key that holds a cached value")
+        elif info.is_harmless or self.policy.guard.names(self._looking_up):
             self._send(request.raw, PASS)
         else:
-            self._refuse(f'{_OURS}{shown} is not known here; "{shown}" in [guard] allow lets it through')
+            self._refuse(f'{_OURS}{name} is not known here; "{name}" in [guard] allow lets it through')
 
     # -- turns of the conversation ---------------------------------------------------------------------
 

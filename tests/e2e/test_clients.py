@@ -52,7 +52,7 @@ class TestRedisPy:
         assert client.incr(KEY) == 6
         assert client.getdel(KEY) == "6"
         assert client.mget(KEY, "other") == [None, None]
-        with pytest.raises(redis.ResponseError, match="flask-cache-proxy: .*not valid JSON"):
+        with pytest.raises(redis.ResponseError, match=r"flask-cache-proxy: .*not valid JSON"):
             client.set(KEY, "{nope")
         with pytest.raises(redis.ResponseError, match="flask-cache-proxy: HSET is refused"):
             client.hset(KEY, "f", "v")

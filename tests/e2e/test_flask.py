@@ -331,7 +331,7 @@ class TestEveryCommandThatCarriesValues:
             assert do(*command) is None
 
     def test_mset_and_msetnx_mix_managed_and_other_keys(self, port: Any, direct: redis.Redis) -> None:
-        client, dumps, loads_payload = port
+        client, dumps, _ = port
         raw = bytes(range(256))
         client.mset({"flask_cache_a": dumps("x"), "other": raw, "flask_cache_b": dumps(5)})
         assert loads(direct.get("flask_cache_a")) == "x"
@@ -351,7 +351,7 @@ class TestEveryCommandThatCarriesValues:
             client.get("flask_cache_list")
 
     def test_inside_multi(self, port: Any, direct: redis.Redis) -> None:
-        client, dumps, loads_payload = port
+        client, dumps, _ = port
         with client.pipeline(transaction=True) as pipe:
             pipe.set("flask_cache_a", dumps("x")).get("flask_cache_a").set("other", "raw").get("other")
             pipe.mget("flask_cache_a", "other", "nothing").incr("flask_cache_n").getdel("flask_cache_a")

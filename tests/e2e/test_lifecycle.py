@@ -97,6 +97,28 @@ class TestRedisComesAndGoes:
         assert client.until_closed() == b"+OK\r\n+OK\r\n$3\r\n[1]\r\n"
         assert idle.until_closed() == b""
 
+    def test_a_reply_under_conversion_is_delivered_when_it_dies(
+        self, start: StartProxy, private_redis: PrivateRedis, connect: Connect, tmp_path: Path
+    ) -> None:
+        private_redis.start()
+        admin = str(tmp_path / "admin.sock")
+        proxy = start(
+            "--upstream", f"unix://{private_redis.unix}", env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{admin}"}
+        )
+        client = connect(proxy.json)
+        payload = json.dumps(["x" * 100] * 3_000, separators=(",", ":")).encode()
+        assert client("SET", KEY, payload) == b"+OK\r\n"
+        (converter,) = converters(proxy)
+        before = _offloaded(admin)
+        os.kill(converter, signal.SIGSTOP)
+        client.send(pipeline(f"GET {KEY}", "BLPOP l 0"))
+        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        private_redis.kill()
+        client.send(pipeline("PING"))  # how the proxy notices
+        os.kill(converter, signal.SIGCONT)
+        proxy.expect(r"WARNING +\[1\] Redis closed with \d replies outstanding$")
+        assert client.until_closed() == b"$%d\r\n%s\r\n" % (len(payload), payload)
+
     def test_a_client_reconnects_when_it_is_back(
         self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
     ) -> None:

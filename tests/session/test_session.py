@@ -217,6 +217,13 @@ class TestRefusing:
     def test_an_unknown_command_with_a_managed_key_is_refused(self, play: Play) -> None:
         play().command(b"NEW", b"m:a").finds("readonly").to_upstream(POISON)
 
+    def test_an_unknown_subcommand_is_looked_up_like_a_command(self, play: Play) -> None:
+        played = play().command(b"client", b"nope", b"m:a")
+        assert played.lookups == [b"CLIENT|NOPE"]
+        played.finds_nothing().to_upstream(command(b"client", b"nope", b"m:a"))
+        play().command(b"CONFIG", b"NEW").finds("admin").to_upstream(POISON)
+        play().command(b"CONFIG").to_upstream(command(b"CONFIG"))
+
     def test_a_name_that_the_server_does_not_know_gets_its_own_error(self, play: Play) -> None:
         play().command(b"NOPE", b"k").finds_nothing().to_upstream(command(b"NOPE", b"k"))
 
