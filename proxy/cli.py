@@ -75,16 +75,17 @@ def main() -> None:
 def serve(
     config: Path | None, listen: tuple[str, ...], upstream: str | None, log_level: str | None, log_format: str | None
 ) -> None:
-    """Run the proxy until TERM or Ctrl-C; a second one ends it at once.
+    """Run the proxy until TERM or Ctrl-C; a second one ends it at once. HUP reloads rules, guard, limits and log.
 
     Without any option: JSON on 127.0.0.1:6380, Redis on 127.0.0.1:6379, keys flask_cache_*. Every key of the
     configuration has an environment variable too, such as FLASK_CACHE_PROXY_UPSTREAM_URL.
     """
-    settings = _load(config, Flags(listen=listen, upstream=upstream, log_level=log_level, log_format=log_format))
+    flags = Flags(listen=listen, upstream=upstream, log_level=log_level, log_format=log_format)
+    settings = _load(config, flags)
     logs.configure(settings.log.level, settings.log.format)
     try:
         with ExitStack() as stack:
-            run_loop(_serve(settings, stack))
+            run_loop(_serve(settings, stack, lambda: load(config, os.environ, flags)))
     except (ListenError, EmbeddedRedisError) as error:
         _fail(str(error))
 
@@ -112,14 +113,14 @@ def demo() -> None:
     sys.exit(run())
 
 
-async def _serve(settings: Settings, stack: ExitStack) -> None:
+async def _serve(settings: Settings, stack: ExitStack, reread: Callable[[], Settings]) -> None:
     target = settings.upstream.target
     if isinstance(target, EmbeddedTarget):
         redis = await asyncio.to_thread(stack.enter_context, EmbeddedRedis())
         upstream = Upstream(UnixAddress(redis.path), 0, settings.limits.connect_timeout)
     else:
         upstream = Upstream(target.address, target.db, settings.limits.connect_timeout)
-    await Server(settings, upstream).run(_announce)
+    await Server(settings, upstream, reread).run(_announce)
 
 
 def _announce(server: Server) -> None:

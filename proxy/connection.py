@@ -50,9 +50,10 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """The client's side, and the pair as a whole."""
 
-    def __init__(self, host: Host, policy: Policy, number: int) -> None:
-        """`number`: names the connection in the log."""
+    def __init__(self, host: Host, payload: str, policy: Policy, number: int) -> None:
+        """`payload`: the format that the client speaks. `number`: names the connection in the log."""
         self._host = host
+        self.payload = payload
         self.number = number
         self._session = Session(policy, host.upstream_setup)
         self._client: Any = None
@@ -238,7 +239,7 @@ class Connection(asyncio.Protocol):
     # -- the end ---------------------------------------------------------------------------------------
 
     def set_policy(self, policy: Policy) -> None:
-        """For what comes from now on."""
+        """For requests from now on."""
         self._session.set_policy(policy)
 
     def drain(self) -> None:

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
-from proxy import __version__
+from proxy import __version__, logs
 from proxy.admin import OK, Answer, Routes, unavailable
 from proxy.admin import serve as serve_admin
 from proxy.admin import serve_unix as serve_admin_unix
 from proxy.assembly import policy_for
-from proxy.config import Address, Listener, Settings, TcpAddress, UnixAddress
+from proxy.config import Address, ConfigError, Listener, Settings, TcpAddress, UnixAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
 from proxy.metrics import Metrics
@@ -27,6 +27,8 @@ from proxy.upstream import Upstream, UpstreamError
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
+_FIXED: Final = ("listener", "upstream", "admin", "server")
+"""Sections that a reload leaves as they were at the start."""
 _ABORT_TIMEOUT: Final = 1.0
 """Seconds that aborted connections have to be gone; they take one turn of the loop."""
 _TOO_MANY: Final = writers.error("ERR max number of clients reached")
@@ -39,11 +41,15 @@ class ListenError(Exception):
 class Server:
     """One process of the proxy."""
 
-    def __init__(self, settings: Settings, upstream: Upstream) -> None:
-        """`upstream`: where the settings' target is (an embedded Redis has its own place)."""
+    def __init__(self, settings: Settings, upstream: Upstream, reread: Callable[[], Settings]) -> None:
+        """`upstream`: where the settings' target is (an embedded Redis has its own place).
+
+        `reread` reads the settings anew, for HUP; it may raise ConfigError.
+        """
         self._settings = settings
         self._upstream = upstream
-        self._policies = {payload: policy_for(settings, payload) for payload in ("json", "msgpack")}
+        self._reread = reread
+        self._policies = _policies(settings)
         self._converter = Converter()
         self._servers: list[asyncio.Server] = []
         self._admin: asyncio.Server | None = None
@@ -86,6 +92,26 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Take rules, guard, limits and log anew; what is under way keeps its rule.
+
+        An invalid configuration changes nothing. Listeners, upstream and admin port stay as they are.
+        """
+        try:
+            settings = self._reread()
+        except ConfigError as error:
+            _log.error("nothing was reloaded, the configuration is invalid: %s", error)
+            return
+        fixed = [name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
+        if fixed:
+            _log.warning("a change of %s takes effect with the next start", ", ".join(fixed))
+        self._settings, self._policies = settings, _policies(settings)
+        for connection in self._connections:
+            connection.set_policy(self._policies[connection.payload])
+        logs.configure(settings.log.level, settings.log.format)
+        _log.info("reloaded: %d rules", len(settings.rule))
 
     async def _drain(self) -> None:
         """Stop accepting; let each client finish at a command boundary, until the deadline or a second signal."""
@@ -122,8 +148,8 @@ class Server:
 
     async def _listen(self, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
-        address, policy = listener.address, self._policies[listener.payload]
-        accept = self._acceptor(policy)
+        address = listener.address
+        accept = self._acceptor(listener.payload)
         try:
             if isinstance(address, TcpAddress):
                 server = await loop.create_server(accept, address.host, address.port, backlog=_BACKLOG)
@@ -139,14 +165,14 @@ class Server:
         self.addresses.append(address)
         _log.info("listening on %s for %s clients", address, listener.payload)
 
-    def _acceptor(self, policy: Policy) -> Callable[[], asyncio.Protocol]:
+    def _acceptor(self, payload: str) -> Callable[[], asyncio.Protocol]:
         def accept() -> asyncio.Protocol:
             if len(self._connections) >= self._settings.limits.clients:
                 self.metrics.rejected["max_clients"] += 1
                 return _TurnedAway()
             self.metrics.clients_total += 1
             self.metrics.clients += 1
-            connection = Connection(self, policy, self.metrics.clients_total)
+            connection = Connection(self, payload, self._policies[payload], self.metrics.clients_total)
             self._connections.add(connection)
             self._all_gone.clear()
             return connection
@@ -214,6 +240,10 @@ class Server:
             self.metrics.clients -= 1
             if not self._connections:
                 self._all_gone.set()
+
+
+def _policies(settings: Settings) -> dict[str, Policy]:
+    return {payload: policy_for(settings, payload) for payload in ("json", "msgpack")}
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -30,9 +30,6 @@ _STRIDE: Final = 1024
 _WORD: Final = 64
 """Bits of an int that costs nothing to speak of."""
 
-_MAX_STATE: Final = 64
-"""Attributes of an object; a Response has six, and what its app adds."""
-
 _MAX_INT_BYTES: Final = (INT_BOUND.bit_length() + 8) // 8
 
 _double: Final = struct.Struct(">d").unpack
@@ -41,8 +38,7 @@ _STR_KEYS: Final = frozenset({str})
 # As Python's repr() writes them. What int(text, 0) and float() take beyond that, no pickler writes.
 _INT: Final = re.compile(rb"-?[1-9][0-9]*|0")
 _FLOAT: Final = re.compile(rb"-?(?:[0-9]{1,32}(?:\.[0-9]{1,32})?(?:e[-+]?[0-9]{1,3})?|inf|nan)")
-_ESCAPE: Final = re.compile(rb"\\(?:x([0-9a-f]{2})|([\\'\"nrt])|)", re.DOTALL)
-_ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_REPR: Final = re.compile(rb"(?:[^\\]++|\\(?:x[0-9a-f]{2}|[\\'\"nrt]))*+")
 
 
 class Machine:
@@ -214,7 +210,10 @@ class Machine:
         quoted = self._line()
         if len(quoted) < 2 or quoted[0] != quoted[-1] or quoted[0] not in b"'\"":
             raise UndecodableError("corrupt pickle: an unquoted string")
-        self._old_string(_ESCAPE.sub(_unescape, quoted[1:-1]))
+        content = quoted[1:-1]
+        if not _REPR.fullmatch(content):
+            raise UndecodableError("corrupt pickle: a broken string escape")
+        self._old_string(content.decode("unicode-escape").encode("latin-1"))
 
     def _old_string(self, raw: bytes) -> None:
         """Python 2's str holds text or bytes: text where it is ASCII, which Python 3 reads, else bytes.
@@ -438,9 +437,7 @@ class Machine:
         target = self._top()
         if type(target) is not Instance or target.state is not None:
             raise UndecodableError("corrupt pickle: state for what has none")
-        if type(state) is not dict or len(state) > _MAX_STATE:
-            raise UndecodableError(f"a {target.symbol} of unknown shape")
-        target.state = dict(state)  # as CPython: what is done to `state` later does not matter
+        target.state = shapes.build(target.symbol, state)
 
     def _refuse(self) -> None:
         raise UndecodableError("corrupt pickle: an instruction that no cache library writes")
@@ -453,15 +450,6 @@ class Machine:
         """Only a hint for reading ahead: it may be too short, but not lead beyond the end."""
         if self._unsigned(8) > len(self._data) - self._pos:
             raise UndecodableError("truncated pickle")
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    code, char = match.groups()
-    if code is not None:
-        return bytes.fromhex(code.decode())
-    if char is not None:
-        return _ESCAPED.get(char, char)
-    raise UndecodableError("corrupt pickle: a broken string escape")
 
 
 def _decimal(line: bytes) -> int:

@@ -19,6 +19,9 @@ from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar, Symbol, Z
 
 _MAX_DECIMAL_CHARS: Final = 4400
 _SECOND: Final = timedelta(seconds=1)
+_MAX_STATE: Final = 64
+"""Attributes of an object; a Response has six, and what its app adds."""
+
 _FEW: Final = 8
 """Pieces of a Response's body that cost nothing to speak of."""
 _UNPRINTABLE: Final = re.compile(r"[^A-Za-z0-9_.]")
@@ -33,9 +36,10 @@ class OldBytes(bytes):
 def symbol(module: str, name: str) -> Symbol:
     """The symbol of a known name; raises UndecodableError, naming it, for any other."""
     found = Symbol(_MODULES.get(module, module), name)
-    if found not in _SYMBOLS:
+    known = _SYMBOLS.get(found)
+    if known is None:
         raise UndecodableError(f"an object of class {_printable(module)}.{_printable(name)}")
-    return found
+    return known  # one object for all, however often the pickle names it
 
 
 def reduce(function: Symbol, args: tuple[Node, ...]) -> Node:
@@ -56,6 +60,18 @@ def new(cls: Symbol, args: tuple[Node, ...]) -> Node:
     if cls in _INSTANCES and not args:
         return Instance(cls)
     raise UndecodableError(f"a {cls} of unknown shape")
+
+
+def build(cls: Symbol, state: Node) -> Node:
+    """What BUILD leaves of a state in an object: as in CPython, what is done to `state` later does not matter."""
+    if type(state) is not dict or len(state) > _MAX_STATE:
+        raise UndecodableError(f"a {cls} of unknown shape")
+    if cls != _UUID:
+        return dict(state)
+    try:
+        return _uuid(state)  # a third of the size
+    except (KeyError, ValueError):
+        raise UndecodableError(f"a {cls} of unknown shape") from None
 
 
 def resolve(instance: Instance) -> Scalar:
@@ -219,6 +235,12 @@ def _uuid(state: Node) -> Scalar:
     return Scalar("py/uuid", str(UUID(int=number)))
 
 
+def _built(state: Node) -> Scalar:
+    _check(type(state) is Scalar)
+    scalar: Scalar = state
+    return scalar
+
+
 # -- Flask and Werkzeug --------------------------------------------------------------------------------
 
 
@@ -256,6 +278,7 @@ def _headers(_state: Node) -> Scalar:
     raise ValueError  # Headers alone are no value
 
 
+_UUID: Final = Symbol("uuid", "UUID")
 _MARKUP: Final = Symbol("markupsafe", "Markup")
 _ZONE_UNPICKLE: Final = Symbol("zoneinfo", "ZoneInfo._unpickle")
 
@@ -288,7 +311,7 @@ _CALLS: Final[dict[Symbol, Callable[..., Node]]] = {
 }
 
 _INSTANCES: Final[dict[Symbol, Callable[[Node], Scalar]]] = {
-    Symbol("uuid", "UUID"): _uuid,
+    _UUID: _built,
     Symbol("flask.wrappers", "Response"): _response,
     Symbol("werkzeug.wrappers.response", "Response"): _response,
     Symbol("werkzeug.wrappers", "Response"): _response,
@@ -296,8 +319,9 @@ _INSTANCES: Final[dict[Symbol, Callable[[Node], Scalar]]] = {
     Symbol("werkzeug.datastructures", "Headers"): _headers,
 }
 
-_SYMBOLS: Final = frozenset(
-    {
+_SYMBOLS: Final = {
+    each: each
+    for each in (
         *(_CALLS.keys() - {_ZONE_UNPICKLE}),
         *_INSTANCES,
         _MARKUP,
@@ -305,5 +329,5 @@ _SYMBOLS: Final = frozenset(
         Symbol("builtins", "str"),
         Symbol("builtins", "unicode"),
         Symbol("zoneinfo", "ZoneInfo"),
-    }
-)
+    )
+}

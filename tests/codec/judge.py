@@ -5,7 +5,6 @@ because what it loads has been tampered with. It needs neither Flask nor Werkzeu
 """
 
 import datetime
-import io
 import json
 import pickle
 import sys
@@ -13,22 +12,28 @@ import types
 from typing import Any
 
 KNOWN = {
-    "_codecs": {"encode"},
-    "builtins": {"bytearray", "bytes", "complex", "frozenset", "object", "set", "str"},
-    "collections": {"OrderedDict"},
-    "copyreg": {"_reconstructor"},
-    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
-    "decimal": {"Decimal"},
-    "uuid": {"UUID"},
+    *(("builtins", name) for name in ("bytearray", "bytes", "complex", "frozenset", "getattr", "object", "set", "str")),
+    *(("__builtin__", name) for name in ("bytearray", "bytes", "complex", "frozenset", "getattr", "object", "set")),
+    *(("__builtin__", name) for name in ("str", "unicode")),
+    *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+    ("copyreg", "_reconstructor"),
+    ("copy_reg", "_reconstructor"),
+    ("decimal", "Decimal"),
+    ("uuid", "UUID"),
+    ("zoneinfo", "ZoneInfo"),
 }
 STUBS = {
-    "flask.wrappers": "Response",
-    "flask_caching": "CachedResponse",
-    "markupsafe": "Markup",
-    "werkzeug.datastructures": "Headers",
-    "werkzeug.datastructures.headers": "Headers",
-    "werkzeug.wrappers": "Response",
-    "werkzeug.wrappers.response": "Response",
+    ("flask.wrappers", "Response"),
+    ("flask_caching", "CachedResponse"),
+    ("markupsafe", "Markup"),
+    ("pytz", "FixedOffset"),
+    ("pytz", "_UTC"),
+    ("werkzeug.datastructures", "Headers"),
+    ("werkzeug.datastructures.headers", "Headers"),
+    ("werkzeug.wrappers", "Response"),
+    ("werkzeug.wrappers.response", "Response"),
 }
 
 
@@ -46,57 +51,34 @@ class Markup(str):
     __slots__ = ()
 
 
-class UTC(datetime.tzinfo):
-    """As zoneinfo and pytz spell it."""
-
-    def utcoffset(self, _moment: datetime.datetime | None) -> datetime.timedelta:
-        """Nothing."""
-        return datetime.timedelta(0)
-
-
-class ZoneInfo:
-    """As in zoneinfo, but for UTC only."""
-
-    @classmethod
-    def _unpickle(cls, key: str, _from_cache: bool) -> UTC:
-        if key not in ("UTC", "Etc/UTC", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal"):
-            raise ValueError(key)
-        return UTC()
+def _stub(name: str) -> Any:
+    return {
+        "FixedOffset": lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)),
+        "Headers": Headers,
+        "Markup": Markup,
+        "_UTC": lambda: datetime.UTC,
+    }.get(name, Response)
 
 
-def safe_getattr(owner: Any, name: Any) -> Any:
-    """The one attribute that a pickle may ask for."""
-    if owner is ZoneInfo and name == "_unpickle":
-        return ZoneInfo._unpickle
-    raise pickle.UnpicklingError("getattr")
+def _guard(event: str, arguments: tuple[Any, ...]) -> None:
+    """Keep a pickle from importing anything else."""
+    if event == "pickle.find_class" and arguments not in KNOWN | STUBS:
+        raise pickle.UnpicklingError(".".join(arguments))
 
 
-class Unpickler(pickle.Unpickler):
-    """Knows the classes of a cache's values, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """A known class, or a stub for it."""
-        if (module, name) in {("builtins", "getattr"), ("__builtin__", "getattr")}:
-            return safe_getattr
-        if (module, name) == ("zoneinfo", "ZoneInfo"):
-            return ZoneInfo
-        if (module, name) == ("pytz", "_UTC"):
-            return UTC
-        if (module, name) == ("pytz", "FixedOffset"):
-            return lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes))
-        if STUBS.get(module) == name:
-            return {"Headers": Headers, "Markup": Markup}.get(name, Response)
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
-        name = "str" if (module, name) == ("builtins", "unicode") else name
-        if name in KNOWN.get(module, ()):
-            return getattr(sys.modules[module], name)
-        raise pickle.UnpicklingError(f"{module}.{name}")
+def _prepare() -> None:
+    """Stand-ins for the modules that a cache's values name, and a guard before all others."""
+    for package in ("flask", "werkzeug"):
+        sys.modules.setdefault(package, types.ModuleType(package)).__path__ = []
+    for module, name in STUBS:
+        sys.modules.setdefault(module, types.ModuleType(module)).__dict__[name] = _stub(name)
+    sys.addaudithook(_guard)
 
 
-def load(stored: bytes) -> Any:
+def load(stored: bytes, encoding: str = "latin1") -> Any:
     """What a Flask app reads, Python 2's bytes included."""
     if stored.startswith(b"!"):
-        return Unpickler(io.BytesIO(stored[1:]), encoding="latin1").load()
+        return pickle.loads(stored[1:], encoding=encoding, errors="surrogateescape")
     try:
         return int(stored)
     except ValueError:
@@ -120,7 +102,8 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _response(value: Any) -> list[Any]:
-    body = b"".join(part.encode() if isinstance(part, str) else part for part in value.response)
+    parts = (part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part for part in value.response)
+    body = b"".join(parts)
     return [value._status_code, [list(pair) for pair in value.headers._list], body.hex()]
 
 
@@ -142,11 +125,16 @@ def normal(value: Any) -> list[Any]:
 
 
 def _verdict(stored: bytes, rewritten: bytes) -> str:
-    try:
-        expected = load(stored)
-    except Exception as error:  # whatever a broken pickle can raise
-        return f"unloadable: {type(error).__name__}: {error}"
-    return "same" if normal(expected) == normal(load(rewritten)) else "different"
+    ours = normal(load(rewritten))
+    # Latin-1 makes bytes of Python 2 the state of a date again, the other the body of a Response.
+    for encoding in ("latin1", "utf-8"):
+        try:
+            expected = load(stored, encoding)
+        except Exception as error:  # whatever a broken pickle can raise
+            return f"unloadable: {type(error).__name__}: {error}"
+        if normal(expected) == ours:
+            return "same"
+    return "different"
 
 
 def _limit(resource: types.ModuleType) -> None:
@@ -163,9 +151,11 @@ def main() -> None:
     import decimal
     import resource
     import uuid
+    import zoneinfo
 
-    assert collections and decimal and uuid  # loaded before the limits
+    assert all((collections, decimal, uuid, zoneinfo))  # loaded before the limits
     lines = sys.stdin.read().splitlines()
+    _prepare()
     _limit(resource)
     print(json.dumps([_verdict(*map(bytes.fromhex, line.split("\t"))) for line in lines]))
 

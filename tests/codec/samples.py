@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.codec import CodecLimits, Options, Transcoder
 
@@ -55,7 +55,7 @@ def transcoder(
     protocol: int = 4,
     accept_tags: tuple[str, ...] = EVERY_TAG,
     limits: CodecLimits | None = None,
-    **more: str,
+    **more: Any,
 ) -> Transcoder:
     """With every tag accepted."""
     return Transcoder(
@@ -64,6 +64,6 @@ def transcoder(
             pickle_protocol=protocol,
             accept_tags=accept_tags,
             limits=limits or CodecLimits(),
-            **more,  # type: ignore[arg-type]
+            **more,
         )
     )

@@ -165,11 +165,12 @@ def _has_bytes(tree: Any) -> bool:
     return any(map(_has_bytes, tree)) if isinstance(tree, list) else isinstance(tree, bytes)
 
 
+PLAIN_KEYS = st.text(max_size=6).filter(lambda key: key not in TAGS)
 JSON_INTEGERS = INTEGERS.filter(lambda number: number > -HUGE)
 JSON_SCALARS = st.none() | st.booleans() | JSON_INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON_VALUES = st.recursive(
     JSON_SCALARS,
-    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=6), inner, max_size=6),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(PLAIN_KEYS, inner, max_size=6),
     max_leaves=25,
 )
 
@@ -192,9 +193,7 @@ MSGPACK_VALUES = st.recursive(
     MSGPACK_SCALARS | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),
     lambda inner: (
         st.lists(inner, max_size=6)
-        | st.dictionaries(
-            st.text(max_size=6) | st.binary(max_size=6) | MSGPACK_INTEGERS | st.floats(), inner, max_size=6
-        )
+        | st.dictionaries(PLAIN_KEYS | st.binary(max_size=6) | MSGPACK_INTEGERS | st.floats(), inner, max_size=6)
     ),
     max_leaves=25,
 )

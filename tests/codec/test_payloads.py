@@ -4,6 +4,7 @@ import json
 import pickle
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.codec import CodecError, CodecLimits, PayloadError, UndecodableError, json_payload, msgpack_payload
+from proxy.codec import CodecLimits, PayloadError, UndecodableError, json_payload, msgpack_payload
 from proxy.codec.limits import MAX_COLLIDABLE
 from proxy.codec.nodes import TAGS
 from tests.codec.samples import EVERY_TAG, FORMATS, transcoder
@@ -249,7 +250,7 @@ WRONG: dict[str, list[Any]] = {
     "py/uuid": [1, "", "12345678123456781234567812345678", "{12345678-1234-5678-1234-567812345678}", "x" * 36],
     "py/complex": [1, [1], [1, 2, 3], ["a", "b"], ["1", "2"], "1+2j", [None, 1], [{"py/float": "x"}, 1]],
     "py/float": ["", "NaN", "1.5", "Infinity", "+inf", None, True, [1], 10**400],
-    "py/int": ["", "1.0", "x", "9" * 4301, 1.0, None, True, "+1", "1_0", " 1", "٣", []],
+    "py/int": ["", "1.0", "x", "9" * 4301, 1.0, None, True, "+1", "1_0", " 1", "\u0663", []],
     "py/markup": [1, None, [], {}],
     "py/response": [
         1,
@@ -304,7 +305,8 @@ def test_markup_and_responses_are_refused_unless_a_rule_names_them(tag: str) -> 
 @pytest.mark.parametrize("tag", sorted(TAGS))
 def test_a_tag_that_a_rule_leaves_out_is_an_error_wherever_it_stands(tag: str) -> None:
     others = tuple(each.removeprefix("py/") for each in TAGS if each != tag)
-    for tree in ({tag: []}, [{tag: []}], {"a": {tag: []}}):
+    trees: list[Any] = [{tag: []}, [{tag: []}], {"a": {tag: []}}]
+    for tree in trees:
         with pytest.raises(PayloadError, match=f"the tag {tag} is not accepted"):
             transcoder(accept_tags=others).encode(json.dumps(tree).encode())
 
@@ -409,7 +411,8 @@ def test_depth_is_the_containers_around_the_innermost_value(payload: str, depth:
         "tagged": lambda it: {"py/tuple": [it]},
     }[around]
     codec = transcoder(payload, limits=CodecLimits(depth=depth))
-    for empty in (1, {"py/set": []}, [], {"py/tuple": []}, {}):
+    innermost: list[Any] = [1, {"py/set": []}, [], {"py/tuple": []}, {}]
+    for empty in innermost:
         tree: Any = empty
         for _ in range(depth):
             tree = wrap(tree)
@@ -531,7 +534,7 @@ def test_pairs_within_the_nodes_are_never_too_many(tag: str, content: Any) -> No
 
 def test_a_response_counts_with_its_headers_both_ways() -> None:
     codec = transcoder(limits=CodecLimits(nodes=28))
-    tree = {"py/response": {"status": 200, "headers": [["a", "b"]] * 10, "body": ""}}
+    tree: Any = {"py/response": {"status": 200, "headers": [["a", "b"]] * 10, "body": ""}}
     assert json.loads(codec.decode(codec.encode(json.dumps(tree).encode()))) == tree
     tree["py/response"]["headers"].append(["a", "b"])
     with pytest.raises(PayloadError, match="nodes"):
@@ -680,13 +683,11 @@ def test_an_error_tells_nothing_of_msgpack() -> None:
     st.sampled_from(FORMATS),
 )
 def test_nothing_but_a_payload_error_leaves(payload: bytes, payload_format: str) -> None:
-    try:
+    with suppress(PayloadError):
         transcoder(payload_format).encode(payload)
-    except CodecError as error:
-        assert type(error) is PayloadError
 
 
-TEXTS = st.text("0123456789-:.,+TZWEsnaif_ x٣ſ", max_size=40)
+TEXTS = st.text("0123456789-:.,+TZWEsnaif_ x\u0663\u017f", max_size=40)
 
 
 @settings(deadline=None, max_examples=1500)

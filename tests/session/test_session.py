@@ -451,3 +451,11 @@ class TestStalling:
         played = play(policy(limits=small)).sends(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$100\r\n")
         assert b"[limits] request_bytes" in played.client
         assert played.closed
+
+
+class TestReloading:
+    def test_a_new_policy_holds_from_the_next_request_and_what_is_under_way_keeps_its_rule(self, play: Play) -> None:
+        played = play().sends(MULTI + command(b"GET", b"m:a")).replies(b"+OK\r\n+QUEUED\r\n")
+        played.session.set_policy(policy(rule(b"n:*")))
+        played.sends(command(b"GET", b"m:a") + EXEC).replies(b"+QUEUED\r\n*2\r\n$2\r\n!v\r\n$2\r\n!v\r\n")
+        played.to_client(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$1\r\nv\r\n$2\r\n!v\r\n")

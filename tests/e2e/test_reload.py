@@ -1,0 +1,60 @@
+"""HUP: rules, guard, limits and log anew, without dropping a connection."""
+
+import signal
+from pathlib import Path
+
+import redis
+
+from tests.e2e.conftest import RedisServer, StartProxy
+from tests.e2e.proxy_process import ProxyProcess
+
+
+def reload(proxy: ProxyProcess, file: Path, text: str, answer: str) -> None:
+    file.write_text(text)
+    seen = len(proxy.lines)
+    proxy.process.send_signal(signal.SIGHUP)
+    proxy.wait_for_line(answer, seen)
+
+
+def test_new_rules_hold_for_connections_that_are_open(
+    start_proxy: StartProxy, redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[[rule]]\nkeys = "a:*"\n')
+    proxy = start_proxy(
+        "--config", str(file), "--listen", f"unix:{tmp_path / 's'}", "--upstream", f"unix://{redis_server.unix}"
+    )
+    with redis.Redis(unix_socket_path=str(tmp_path / "s"), protocol=2) as client:
+        client.client_setname("mine")
+        client.set("b:1", '"x"')
+        assert direct.get("b:1") == b'"x"'
+        reload(proxy, file, '[[rule]]\nkeys = "b:*"\n[guard]\nallow = ["CONFIG|SET"]\n', "reloaded: 1 rules")
+        client.set("b:1", '"x"')
+        assert direct.get("b:1") == b"!\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x01x\x94."
+        assert client.client_getname() == "mine"
+        assert client.config_set("hash-max-listpack-entries", "128")
+
+
+def test_an_invalid_configuration_changes_nothing_and_says_so(
+    start_proxy: StartProxy, redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[[rule]]\nkeys = "a:*"\n')
+    proxy = start_proxy(
+        "--config", str(file), "--listen", f"unix:{tmp_path / 's'}", "--upstream", f"unix://{redis_server.unix}"
+    )
+    proxy.expect("nothing was reloaded")
+    reload(proxy, file, '[[rule]]\nkeys = "b:*"\n[limits]\ndepth = "x"\n', "nothing was reloaded.*limits.depth")
+    with redis.Redis(unix_socket_path=str(tmp_path / "s"), protocol=2) as client:
+        client.set("b:1", '"x"')
+        assert direct.get("b:1") == b'"x"'
+
+
+def test_what_needs_a_restart_is_said(start_proxy: StartProxy, redis_server: RedisServer, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    proxy = start_proxy(
+        "--config", str(file), "--listen", f"unix:{tmp_path / 's'}", "--upstream", f"unix://{redis_server.unix}"
+    )
+    proxy.expect("takes effect with the next start")
+    reload(proxy, file, "[server]\ndrain_timeout = 3.0\n", "a change of server takes effect with the next start")
