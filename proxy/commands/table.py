@@ -49,9 +49,7 @@ def _rows(
 ) -> list[Command]:
     """One row for each of `names`, all alike."""
     return [
-        Command(
-            name.encode(), keys, managed=managed, turn=turn, access=access, writes=writes, blocking=blocking
-        )
+        Command(name.encode(), keys, managed=managed, turn=turn, access=access, writes=writes, blocking=blocking)
         for name in names.split()
     ]
 
@@ -323,9 +321,7 @@ _SERVER = (
     _container("BACKUP", _rows("HELP LIST STATUS"), _admin("ABORT CLEANUP SEAL START")),
     _container(
         "CLUSTER",
-        _rows(
-            "COUNT-FAILURE-REPORTS COUNTKEYSINSLOT GETKEYSINSLOT GETSLOTMIGRATIONS HELP INFO KEYSLOT LINKS"
-        ),
+        _rows("COUNT-FAILURE-REPORTS COUNTKEYSINSLOT GETKEYSINSLOT GETSLOTMIGRATIONS HELP INFO KEYSLOT LINKS"),
         _rows("MYID MYSHARDID NODES REPLICAS SHARDS SLAVES SLOT-STATS SLOTS"),
         _admin("ADDSLOTS ADDSLOTSRANGE BUMPEPOCH CANCELSLOTMIGRATIONS DELSLOTS DELSLOTSRANGE FAILOVER"),
         _admin("FLUSHSLOT FLUSHSLOTS FORGET MEET MIGRATESLOTS MIGRATION REPLICATE RESET SAVECONFIG"),
