@@ -19,5 +19,9 @@ func main() {
 	if err := client.Set(ctx, "flask_cache_view//index", `"Hello from Go"`, time.Minute).Err(); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(client.Get(ctx, "flask_cache_view//index").Val())
+	value, err := client.Get(ctx, "flask_cache_view//index").Result() // err is redis.Nil on a miss
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(value)
 }
