@@ -7,6 +7,9 @@ from proxy.glob import compile_glob, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp import RequestLimits
 
+_BRIEF_NODES = 4000
+_BRIEF_DECODED_BYTES = 128 * 1024
+
 
 def policy_for(settings: Settings, payload: str) -> Policy:
     """The policy of the listeners whose clients speak `payload`."""
@@ -29,6 +32,13 @@ def policy_for(settings: Settings, payload: str) -> Policy:
     return Policy(rules, guard, limits)
 
 
+def _brief(limits: CodecLimits) -> CodecLimits:
+    """What one value may cost the event loop, some 10 ms at the worst; whatever exceeds it goes to the converter."""
+    return limits._replace(
+        nodes=min(limits.nodes, _BRIEF_NODES), decoded_bytes=min(limits.decoded_bytes, _BRIEF_DECODED_BYTES)
+    )
+
+
 def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
     options = Options(
         payload=payload,
@@ -45,6 +55,7 @@ def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
         prefix=literal_prefix(rule.pattern),
         treats_as=As("value" if rule.as_ == "view" else rule.as_),
         transcoder=Transcoder(options),
+        brief=Transcoder(options._replace(limits=_brief(limits))),
         on_undecodable=OnUndecodable(rule.on_undecodable),
         default_ttl=rule.default_ttl,
     )

@@ -7,19 +7,27 @@ client does not take its replies, or a reply is being converted.
 
 import asyncio
 import logging
+import select
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Session
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Half, Session
 from proxy.upstream import UpstreamError
 
 _log = logging.getLogger("proxy.connection")
 _UPSTREAM_BUFFER: Final = 1024 * 1024
 _LINGER: Final = 1.0
 """Seconds that a client has to read our last words before the connection is gone."""
+_STUCK: Final = 60.0
+"""Seconds that a client may take nothing of what it has coming, once nothing more will."""
+_WATCH: Final = 2.0
+"""Seconds between two looks at whether a client that is not being read has hung up."""
+_SLICE: Final = 64 * 1024
+"""Bytes of one side that are worked at in one go: a read may bring more, and others want their turn."""
 _HALF_CLOSED: Final = 5.0
 """Seconds without any progress after which a client that has said that it will send no more has had its answers."""
 
@@ -60,6 +68,10 @@ class Connection(asyncio.Protocol):
         self._upstream: Any = None
         self._dialing = False
         self._early = b""  # what it sent before Redis was there
+        self._client_rest = b""  # of a long read, for the next turns of the loop
+        self._upstream_rest = b""
+        self._work: set[asyncio.Task[None]] = set()
+        self._deferred: list[Conversion] = []  # of replies that the client would not take yet
         self._client_full = False  # it does not take its replies
         self._upstream_full = False
         self._client_paused = True
@@ -77,6 +89,8 @@ class Connection(asyncio.Protocol):
             self._client.abort()
             return
         self._client.pause_reading()
+        _keep_alive(self._client)
+        asyncio.get_running_loop().call_later(_WATCH, self._watch_paused)
         high = self._host.buffered_bytes
         self._client.set_write_buffer_limits(high=high, low=high // 4)
         self._dialing = True
@@ -100,9 +114,8 @@ class Connection(asyncio.Protocol):
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
         self._apply(self._session.start())
         if self._early:
-            effects = self._session.from_client(self._early)
-            self._early = b""
-            self._apply(effects)
+            early, self._early = self._early, b""
+            self._take_from_client(early)
 
     def _dialed(self, _task: asyncio.Task[None]) -> None:
         self._dialing = False
@@ -117,12 +130,22 @@ class Connection(asyncio.Protocol):
             self._early += data
             self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
             return
-        self._apply(self._session.from_client(data))
+        self._take_from_client(data)
+
+    def _take_from_client(self, data: bytes) -> None:
+        self._client_rest = data[_SLICE:]
+        if self._client_rest:
+            asyncio.get_running_loop().call_soon(self._go_on_with_client)
+        self._apply(self._session.from_client(data[:_SLICE]))
+
+    def _go_on_with_client(self) -> None:
+        if not self._ending:
+            self._take_from_client(self._client_rest)
 
     def eof_received(self) -> bool:
         """The client will send no more: what it has asked is still answered."""
-        if self._ending or self._is_idle:
-            return False
+        if self._ending or self._is_idle or self._session.is_blocked:
+            return False  # as Redis, which drops a command that blocks with its client
         self._draining = True
         self._watch_half_closed()
         return True
@@ -141,6 +164,8 @@ class Connection(asyncio.Protocol):
         self._ending = True
         if self._timer is not None:
             self._timer.cancel()
+        for work in self._work:
+            work.cancel()
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
@@ -156,6 +181,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._client_full = False
+        deferred, self._deferred = self._deferred, []
+        for conversion in deferred:
+            self._start_conversion(conversion)
         self._adjust()
 
     # -- Redis -----------------------------------------------------------------------------------------
@@ -165,7 +193,19 @@ class Connection(asyncio.Protocol):
         if self._ending:
             return
         self._host.metrics.received_bytes["upstream"] += len(data)
-        self._apply(self._session.from_upstream(data))
+        self._take_from_upstream(data)
+
+    def _take_from_upstream(self, data: bytes) -> None:
+        self._upstream_rest = data[_SLICE:]
+        if self._upstream_rest:
+            asyncio.get_running_loop().call_soon(self._go_on_with_upstream)
+        self._apply(self._session.from_upstream(data[:_SLICE]))
+        if self._upstream is None and not self._upstream_rest and not self._ending:
+            self._finish()
+
+    def _go_on_with_upstream(self) -> None:
+        if not self._ending:
+            self._take_from_upstream(self._upstream_rest)
 
     def upstream_full(self, full: bool) -> None:
         """Whether Redis takes no more for now."""
@@ -183,7 +223,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """Close for want of Redis, once what it has sent is delivered: a reply may be under conversion."""
-        if not self._session.wants_upstream:
+        if not self._session.wants_upstream or self._upstream_rest:
             return
         if self._session.pending:
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
@@ -197,8 +237,10 @@ class Connection(asyncio.Protocol):
         if effects.client:
             self._client.write(effects.client)
         for conversion in effects.conversions:
-            self._host.metrics.conversions[conversion.half.name.lower()] += 1
-            self._host.start(self._convert(conversion), f"convert {self.number}")
+            if self._client_full and conversion.half is Half.REPLIES:
+                self._deferred.append(conversion)
+            else:
+                self._start_conversion(conversion)
         for name in effects.lookups:
             self._host.start(self._look_up(name), f"look up {self.number}")
         if effects.close is not None:
@@ -208,6 +250,12 @@ class Connection(asyncio.Protocol):
             self._close()
         else:
             self._adjust()
+
+    def _start_conversion(self, conversion: Conversion) -> None:
+        self._host.metrics.conversions[conversion.half.name.lower()] += 1
+        task = self._host.start(self._convert(conversion), f"convert {self.number}")
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     async def _convert(self, conversion: Conversion) -> None:
         results = await self._host.convert(conversion)
@@ -225,13 +273,17 @@ class Connection(asyncio.Protocol):
         """Read each side while what it sends can be used."""
         if self._ending or self._client is None:
             return
-        pause_client = (
-            self._upstream is None or self._upstream_full or self._client_full or not self._session.wants_client
+        pause_client = bool(
+            self._upstream is None
+            or self._upstream_full
+            or self._client_full
+            or self._client_rest
+            or not self._session.wants_client
         )
         if pause_client != self._client_paused:
             self._client_paused = pause_client
             (self._client.pause_reading if pause_client else self._client.resume_reading)()
-        pause_upstream = self._client_full or not self._session.wants_upstream
+        pause_upstream = bool(self._client_full or self._upstream_rest or not self._session.wants_upstream)
         if self._upstream is not None and pause_upstream != self._upstream_paused:
             self._upstream_paused = pause_upstream
             (self._upstream.pause_reading if pause_upstream else self._upstream.resume_reading)()
@@ -251,7 +303,7 @@ class Connection(asyncio.Protocol):
     @property
     def _is_idle(self) -> bool:
         """Nothing of the client's is under way."""
-        return not self._early and self._session.is_idle
+        return not self._early and not self._client_rest and self._session.is_idle
 
     def abort(self) -> None:
         """Close now."""
@@ -270,19 +322,30 @@ class Connection(asyncio.Protocol):
         if self._client.can_write_eof():
             self._client.write_eof()
         self._client.resume_reading()
-        self._linger(self._client.get_write_buffer_size())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._linger(self._client.get_write_buffer_size(), _STUCK)
 
-    def _linger(self, unsent: int) -> None:
-        """Wait on, as long as the client takes what it has coming."""
-        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._lingered, unsent)
+    def _linger(self, unsent: int, patience: float) -> None:
+        """Wait on, as long as the client takes what it has coming; once it has all, for its own close."""
+        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._lingered, unsent, patience - _LINGER)
 
-    def _lingered(self, unsent_before: int) -> None:
+    def _lingered(self, unsent_before: int, patience: float) -> None:
         if self._client is not None:
             unsent = self._client.get_write_buffer_size()
-            if unsent and unsent < unsent_before:
-                self._linger(unsent)
+            if unsent and (unsent < unsent_before or patience > 0):
+                self._linger(unsent, _STUCK if unsent < unsent_before else patience)
             else:
                 self._client.abort()
+
+    def _watch_paused(self) -> None:
+        """A client that is not being read is not heard to hang up either: look."""
+        if self._client is None:
+            return
+        if self._client_paused and _has_hung_up(self._client, half=self._session.is_blocked):
+            self.abort()
+        else:
+            asyncio.get_running_loop().call_later(_WATCH, self._watch_paused)
 
     def _close_if_over(self) -> None:
         """Both sides are gone, and none is to come."""
@@ -296,6 +359,24 @@ class Connection(asyncio.Protocol):
             self._upstream.close()
         if self._client is not None:
             self._client.close()
+
+
+def _keep_alive(transport: Any) -> None:
+    """Let the system find out about clients whose machine has vanished."""
+    connected = transport.get_extra_info("socket")
+    if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _has_hung_up(transport: Any, *, half: bool) -> bool:
+    """Whether the peer has closed (`half`: or will send no more), though unread bytes may stand before that."""
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connected.fileno(), select.POLLRDHUP)
+    wanted = select.POLLHUP | select.POLLERR | (select.POLLRDHUP if half else 0)
+    return any(events & wanted for _, events in poll.poll(0))
 
 
 class UpstreamSide(asyncio.Protocol):

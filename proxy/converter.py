@@ -20,66 +20,68 @@ from proxy.session import Conversion, Converted, Half
 
 _log = logging.getLogger("proxy.converter")
 _LENGTH: Final = struct.Struct(">I")
+_JOBS_AT_ONCE: Final = 2
+"""One that the process works at, and one that it finds when it is done."""
 _STREAM_LIMIT: Final = 1024 * 1024
 
 
 class _Job(msgspec.Struct, array_like=True):
-    """One value to convert."""
+    """The inputs of one conversion."""
 
     number: int
     encode: bool
-    options: Options
-    data: bytes
+    inputs: list[tuple[Options, bytes]]
 
 
 class _Done(msgspec.Struct, array_like=True):
-    """What became of it: `data`, or the text of the error."""
+    """What became of each input: its bytes, or (where that is not empty) the text of an error."""
 
     number: int
-    data: bytes | None
-    error: str = ""
+    results: list[tuple[bytes, str]]
 
 
 class Converter:
-    """The parent's side."""
+    """The parent's side. Jobs wait here, not in the pipe: a client that hangs up takes its own with it."""
 
     def __init__(self) -> None:
         """No process is started yet."""
         self._process: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(_JOBS_AT_ONCE)
         self._waiting: dict[int, asyncio.Future[_Done]] = {}
         self._next = 0
 
     async def convert(self, conversion: Conversion) -> list[Converted]:
-        """The results of a conversion, one for each input."""
+        """The results of a conversion, one for each input. May be cancelled."""
         encode = conversion.half is Half.REQUESTS
         family = PayloadError if encode else UndecodableError
-        results: list[Converted] = []
-        for transcoder, data in conversion.inputs:
-            try:
-                done = await self._convert(encode, transcoder.options, data)
-            except (OSError, ValueError) as error:
-                _log.error("the converter process failed: %s", error)
-                done = _Done(0, None, "the converter process ended; try again")
-            results.append(family(done.error) if done.data is None else done.data)
-        return results
-
-    async def _convert(self, encode: bool, options: Options, data: bytes) -> _Done:
-        async with self._starting:
-            process = await self._running()
-        self._next += 1
-        job = _Job(self._next, encode, options, data)
-        future: asyncio.Future[_Done] = asyncio.get_running_loop().create_future()
-        self._waiting[job.number] = future
+        await self._slots.acquire()
         try:
+            done = await self._convert(encode, conversion)
+        except (OSError, ValueError) as error:
+            _log.error("the converter process failed: %s", error)
+            return [family("the converter process ended; try again") for _ in conversion.inputs]
+        return [family(error) if error else data for data, error in done.results]
+
+    async def _convert(self, encode: bool, conversion: Conversion) -> _Done:
+        """Raises OSError if the process dies. The slot is free once the process has answered, cancelled or not."""
+        future: asyncio.Future[_Done] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda _: self._slots.release())
+        try:
+            async with self._starting:
+                process = await self._running()
+            self._next += 1
+            job = _Job(self._next, encode, [(transcoder.options, data) for transcoder, data in conversion.inputs])
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
             frame = msgspec.msgpack.encode(job)
-            # Not drained: a session has one job a half, and how a broken pipe ends is for `_read` alone to say.
+            # Not drained: few jobs are under way, and how a broken pipe ends is for `_read` alone to say.
             process.stdin.write(_LENGTH.pack(len(frame)) + frame)
-            return await future
-        finally:
-            self._waiting.pop(job.number, None)
+        except BaseException:
+            future.cancel()
+            raise
+        self._waiting[job.number] = future
+        return await asyncio.shield(future)
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -100,7 +102,7 @@ class Converter:
             while True:
                 (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
                 done = decoder.decode(await process.stdout.readexactly(length))
-                future = self._waiting.get(done.number)
+                future = self._waiting.pop(done.number, None)
                 if future is not None and not future.done():
                     future.set_result(done)
         except (asyncio.IncompleteReadError, OSError):
@@ -111,6 +113,7 @@ class Converter:
             for future in waiting.values():
                 if not future.done():
                     future.set_exception(OSError("the converter process ended"))
+                    future.exception()  # retrieved: whoever waited for it may be gone
 
     async def close(self) -> None:
         """End the process."""
@@ -130,17 +133,23 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     transcoders: dict[Options, Transcoder] = {}
     while len(header := stdin.read(_LENGTH.size)) == _LENGTH.size:
         job = decoder.decode(stdin.read(_LENGTH.unpack(header)[0]))
-        transcoder = transcoders.get(job.options) or transcoders.setdefault(job.options, Transcoder(job.options))
-        try:
-            done = _Done(job.number, (transcoder.encode if job.encode else transcoder.decode)(job.data))
-        except CodecError as error:
-            done = _Done(job.number, None, str(error))
-        except Exception as error:  # a fault of ours: it costs this value, not everyone's
-            traceback.print_exc()
-            done = _Done(job.number, None, f"the conversion failed ({type(error).__name__})")
+        done = _Done(job.number, [_converted(transcoders, job.encode, *each) for each in job.inputs])
         frame = msgspec.msgpack.encode(done)
         stdout.write(_LENGTH.pack(len(frame)) + frame)
         stdout.flush()
+
+
+def _converted(
+    transcoders: dict[Options, Transcoder], encode: bool, options: Options, data: bytes
+) -> tuple[bytes, str]:
+    transcoder = transcoders.get(options) or transcoders.setdefault(options, Transcoder(options))
+    try:
+        return (transcoder.encode(data) if encode else transcoder.decode(data)), ""
+    except CodecError as error:
+        return b"", str(error)
+    except Exception as error:  # a fault of ours: it costs this value, not everyone's
+        traceback.print_exc()
+        return b"", f"the conversion failed ({type(error).__name__})"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a newcomer runs: every step of the main job on real parts, printed, and checked as it goes."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ class DemoError(Exception):
 
 def run() -> int:
     """Run the demo; the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what has been started ends with us
     try:
         with (
             EmbeddedRedis() as server,
@@ -37,6 +39,9 @@ def run() -> int:
             _show(server.path, direct, producer)
     except (DemoError, EmbeddedRedisError, redis.RedisError) as error:
         click.secho(f"\nThe demo failed: {error}", fg="red", err=True)
+        return 1
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted.", err=True)
         return 1
     click.secho("\nAll of it as promised. Next: flask-cache-proxy serve --help", fg="green")
     return 0
@@ -49,7 +54,7 @@ def _proxy(redis_path: str) -> Iterator[str]:
         path = str(Path(directory) / "json.sock")
         command = [sys.executable, "-m", "proxy", "serve", "--log-level", "warning"]
         command += ["--listen", f"json=unix:{path}", "--upstream", f"unix://{redis_path}"]
-        process = subprocess.Popen(command)  # noqa: S603 (ourselves)
+        process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 (ourselves)
         try:
             _wait(process, path)
             yield path

@@ -37,6 +37,8 @@ class Rule(NamedTuple):
     """What every key of the rule begins with."""
     treats_as: As
     transcoder: Transcoder
+    brief: Transcoder
+    """The same under limits so small that it may run on the event loop."""
     on_undecodable: OnUndecodable
     default_ttl: int
     """Seconds given to a SET without any expiry; 0: none."""
@@ -69,7 +71,7 @@ class SessionLimits(NamedTuple):
     inline_encode_bytes: int = 64 * 1024
     """Payload bytes that one turn of the event loop may encode itself; more goes to the converter process."""
     inline_decode_bytes: int = 16 * 1024
-    """Likewise for stored bytes that are decoded, which costs several times as much."""
+    """Likewise for stored bytes that are decoded, and what they become; it costs several times as much."""
 
 
 class Policy(NamedTuple):

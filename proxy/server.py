@@ -140,9 +140,11 @@ class Server:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), _ABORT_TIMEOUT)
         await self._converter.close()
+        self._upstream.close()
         for path, inode in self._unix_paths:
             _unlink(path, inode)
-        _log.info("stopped")
+        if self.addresses:
+            _log.info("stopped")
 
     # -- listeners -------------------------------------------------------------------------------------
 
@@ -160,7 +162,7 @@ class Server:
                 server = await loop.create_unix_server(accept, address.path, backlog=_BACKLOG)
                 self._unix_paths.append((address.path, os.stat(address.path).st_ino))
         except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
         self._servers.append(server)
         self.addresses.append(address)
         _log.info("listening on %s for %s clients", address, listener.payload)
@@ -198,7 +200,7 @@ class Server:
             else:
                 self._admin = await serve_admin(routes, address.host, address.port)
         except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from None
+            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
 
     def _readiness(self) -> Answer:
         return OK if self._ready else unavailable("draining")
@@ -240,6 +242,11 @@ class Server:
             self.metrics.clients -= 1
             if not self._connections:
                 self._all_gone.set()
+
+
+def _reason(error: OSError) -> str:
+    """The system's words: event loops put their own around them."""
+    return os.strerror(error.errno) if error.errno else error.strerror or str(error)
 
 
 def _policies(settings: Settings) -> dict[str, Policy]:

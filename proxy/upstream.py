@@ -13,6 +13,8 @@ from proxy.resp.writers import command
 from proxy.session import CommandInfo
 
 _MAX_CACHED: Final = 4096
+_IDLE: Final = 1.0
+"""Seconds that the connection for questions stays open for the next one."""
 _NOT_ENOUGH: Final = object()
 
 Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
@@ -32,7 +34,9 @@ class Upstream:
         self.setup: tuple[bytes, ...] = (command(b"SELECT", b"%d" % db),) if db else ()
         """What a session sends first, for the database of the url."""
         self._command_info: dict[bytes, CommandInfo] = {}
-        self._lookups = asyncio.Semaphore(4)
+        self._asking = asyncio.Lock()
+        self._asker: _Asker | None = None
+        self._idle: asyncio.TimerHandle | None = None
 
     async def connect(self, factory: Callable[[], Protocol]) -> Protocol:
         """Dial; the protocol has its transport. Raises UpstreamError."""
@@ -56,23 +60,35 @@ class Upstream:
         """
         if name in self._command_info:
             return self._command_info[name]
-        async with self._lookups:
+        async with self._asking:
             try:
-                info = await self._ask(command(b"COMMAND", b"INFO", name))
+                async with asyncio.timeout(self._timeout):
+                    info = await self._ask(command(b"COMMAND", b"INFO", name))
             except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError):
+                self.close()
                 return CommandInfo(frozenset())
         if info is not None and len(self._command_info) < _MAX_CACHED:
             self._command_info[name] = info  # what it does not know, a module may bring
         return info
 
     async def _ask(self, request: bytes) -> CommandInfo | None:
-        answer = await self.connect(_Answer)
+        if self._asker is None or self._asker.lost:
+            self._asker = await self.connect(_Asker)
+        if self._idle is not None:
+            self._idle.cancel()
         try:
-            answer.ask(request)
-            async with asyncio.timeout(self._timeout):
-                return _command_info(await answer.reply)
+            return _command_info(await self._asker.ask(request))
         finally:
-            answer.close()
+            self._idle = asyncio.get_running_loop().call_later(_IDLE, self.close)
+
+    def close(self) -> None:
+        """Close the connection for questions; the next one dials again."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._asker is not None:
+            self._asker.close()
+            self._asker = None
 
 
 def _reason(error: OSError) -> str:
@@ -92,36 +108,43 @@ def _command_info(reply: object) -> CommandInfo | None:
     return CommandInfo(frozenset(str(flag).lower() for flag in row[2]))
 
 
-class _Answer(asyncio.Protocol):
-    """One request, one reply."""
+class _Asker(asyncio.Protocol):
+    """A connection for one question after the other."""
 
     def __init__(self) -> None:
-        self.reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH, encoding="utf-8", errors="replace")
         self._transport: Any = None  # uvloop's are no asyncio.Transport
+        self._reply: asyncio.Future[object] | None = None
+        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
-    def ask(self, request: bytes) -> None:
+    async def ask(self, request: bytes) -> object:
+        """The reply. Raises OSError, or hiredis.HiredisError if it is no reply."""
+        self._reply = asyncio.get_running_loop().create_future()
         self._transport.write(request)
+        return await self._reply
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
+        if self._reply is None or self._reply.done():
+            return
         try:
+            self._reader.feed(data)
             reply = self._reader.gets()
         except hiredis.HiredisError as error:
-            if not self.reply.done():
-                self.reply.set_exception(error)
+            self._reply.set_exception(error)
             return
-        if reply is not _NOT_ENOUGH and not self.reply.done():
-            self.reply.set_result(reply)
+        if reply is not _NOT_ENOUGH:
+            self._reply.set_result(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(OSError("Redis closed the connection"))
+        self.lost = True
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(OSError("Redis closed the connection"))
 
     def close(self) -> None:
-        self.reply.cancel()
+        """Close."""
+        self.lost = True
         if self._transport is not None:
             self._transport.close()

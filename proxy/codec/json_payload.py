@@ -49,7 +49,9 @@ def read(payload: bytes, limits: CodecLimits, tagged: bool = False) -> tuple[Any
             " or a float beyond a double"
         ) from None
     except msgspec.DecodeError as error:
-        raise PayloadError(f"the payload is not valid JSON: {_reason(error)}") from None
+        bare = payload.lstrip()[:1] not in b'"{[-0123456789'  # not even the beginning of a value
+        hint = '; a string needs its quotes, as in "foo"' if bare else ""
+        raise PayloadError(f"the payload is not valid JSON: {_reason(error)}{hint}") from None
 
 
 def is_shallow(payload: bytes, depth: int) -> bool:

@@ -100,8 +100,9 @@ class PlainPresenter(Presenter):
         if depth == 0 and is_json(content_type_of(content)):
             try:
                 return read_json(body, self._limits)
-            except PayloadError:
-                pass
+            except PayloadError as error:
+                if error.is_over_limit:
+                    raise UndecodableError(str(error)) from None
         text = text_of(body) if type(body) is bytes else body
         self._spend_text(text)
         return text

@@ -58,8 +58,11 @@ class View:
         if self._is_json:
             try:
                 return msgpack_payload.write(read_json(body, self._limits))
-            except (PayloadError, OverflowError):
-                pass  # a view of another kind: its body is what it is
+            except PayloadError as error:
+                if error.is_over_limit:
+                    raise UndecodableError(str(error)) from None
+            except OverflowError:
+                pass  # no JSON that msgpack can hold: the body is what it is
         return msgpack_payload.write(_text(body))
 
     def _stored_body(self, root: Node) -> Any:

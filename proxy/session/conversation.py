@@ -1,8 +1,13 @@
 """What both halves of a session know: the FIFO, and the state that replies have proven."""
 
 from collections import deque
+from itertools import islice
+from typing import Final
 
-from proxy.session.entries import Entry
+from proxy.session.entries import Blocking, Entry, Muted
+
+_LOOK_AT: Final = 1000
+"""Entries at the head in which a blocking one is looked for: behind more, it is not what holds things up."""
 
 
 class Conversation:
@@ -16,7 +21,9 @@ class Conversation:
         "muted",
         "protocol",
         "queued",
+        "selected",
         "setup_done",
+        "setup_due",
         "skip_next",
         "subscribed",
         "total_subscribed",
@@ -40,6 +47,10 @@ class Conversation:
         """CLIENT REPLY SKIP."""
         self.setup_done = True
         """The proxy's own first commands have been accepted."""
+        self.setup_due = False
+        """A RESET has undone them."""
+        self.selected = False
+        """The client has chosen a database itself."""
         self.close_reason: str | None = None
         """Set once the conversation has come to its end."""
 
@@ -51,10 +62,19 @@ class Conversation:
     def reset(self) -> None:
         """After RESET."""
         self.leave_multi()
+        self.setup_due = True
+        self.selected = False
         self.protocol = 2
         self.subscribed.clear()
         self.total_subscribed.clear()
         self.monitoring = self.muted = self.skip_next = False
+
+    @property
+    def is_blocked(self) -> bool:
+        """A command that may wait for other clients is outstanding."""
+        return any(
+            type(entry.entry if type(entry) is Muted else entry) is Blocking for entry in islice(self.entries, _LOOK_AT)
+        )
 
     @property
     def only_messages(self) -> bool:

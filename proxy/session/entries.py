@@ -19,6 +19,15 @@ class Entry:
 PASS = Entry()
 
 
+class Blocking(Entry):
+    """As PASS, but the reply may wait for other clients: Redis drops the command when its client hangs up."""
+
+    __slots__ = ()
+
+
+BLOCKING = Blocking()
+
+
 @dataclass(frozen=True, slots=True)
 class Decode(Entry):
     """The reply is a stored value, to be decoded under `rule`."""
@@ -66,6 +75,7 @@ class Step(Enum):
     RESET = auto()
     QUIT = auto()
     MONITOR = auto()
+    SELECT = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from proxy.codec import CodecError, UndecodableError
-from proxy.policy import OnUndecodable, SessionLimits
+from proxy.policy import OnUndecodable, Rule, SessionLimits
 from proxy.resp import FramingError, ReplyFramer, writers
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
+    Blocking,
     Decode,
     Each,
     Entry,
@@ -40,9 +41,6 @@ _CONFIRMATIONS: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 )
 _LONGEST_KIND: Final = 32
-_MAX_CONFIRMATION: Final = 1024 * 1024
-"""A confirmation is held whole, and with it the name of its channel (bytes)."""
-
 _REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
 _REDIRECTED: Final = writers.error(
     "ERR flask-cache-proxy: Redis redirected this command; a cluster is not supported as upstream"
@@ -237,16 +235,28 @@ class ReplyHalf:
         stored = self._framer.bulk()
         if stored is None:
             return False
-        self._decode_budget -= size
-        if self._decode_budget < 0:
+        result = self._decode_here(entry.rule, stored)
+        if result is None:
             self._parked_on = entry, stored
             self.conversions.append(Conversion(Half.REPLIES, ((entry.rule.transcoder, stored),)))
             return False
-        try:
-            self._deliver(entry, stored, entry.rule.transcoder.decode(stored))
-        except CodecError as error:
-            self._deliver(entry, stored, error)
+        self._deliver(entry, stored, result)
         return True
+
+    def _decode_here(self, rule: Rule, stored: bytes) -> Converted | None:
+        """The payload, if what is left of this turn's budget bears it: a small value may decode to a large one.
+
+        None also where it exceeds the small limits of `brief`: the converter has the full ones.
+        """
+        self._decode_budget -= len(stored)
+        if self._decode_budget < 0:
+            return None
+        try:
+            payload = rule.brief.decode(stored)
+        except CodecError as error:
+            return None if error.is_over_limit else error
+        self._decode_budget -= len(payload)
+        return payload
 
     def decoded(self, result: Converted) -> None:
         """The answer to the conversion outstanding."""
@@ -312,6 +322,8 @@ class ReplyHalf:
         failed = kind in (_ERROR, _BULK_ERROR)
         if entry.step is Step.EXEC:
             return self._exec(kind)
+        if failed and entry.step is Step.RESET and self._conversation.muted:
+            return self._forward(self._trash, ReplyHalf._complete)
         if failed:
             return self._pass(entry, kind)
         _STEPS[entry.step](self._conversation)
@@ -432,6 +444,10 @@ def _start_monitoring(conversation: Conversation) -> None:
     conversation.monitoring = True
 
 
+def _select(conversation: Conversation) -> None:
+    conversation.selected = True
+
+
 def _stay(_conversation: Conversation) -> None:
     """QUIT: the end comes when its reply is through."""
 
@@ -442,10 +458,12 @@ _STEPS: Final[dict[Step, Callable[[Conversation], None]]] = {
     Step.RESET: Conversation.reset,
     Step.QUIT: _stay,
     Step.MONITOR: _start_monitoring,
+    Step.SELECT: _select,
 }
 
 _HANDLERS: Final[dict[type[Any], Callable[[ReplyHalf, Any, int], bool]]] = {
     Entry: ReplyHalf._pass,
+    Blocking: ReplyHalf._pass,
     Decode: ReplyHalf._decode,
     Each: ReplyHalf._each,
     Refusal: ReplyHalf._refusal,

@@ -21,6 +21,7 @@ from proxy.resp import ProtocolError, Request, RequestParser, writers
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
+    BLOCKING,
     PASS,
     Decode,
     Each,
@@ -41,6 +42,8 @@ _POISON: Final = writers.command(b"GET")
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
 _OURS: Final = "ERR flask-cache-proxy: "
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
+_LONGEST_NAME: Final = 64
+"""No server has a command with a longer name (bytes): it is not asked about one."""
 _UNSAFE_FLAGS: Final = frozenset({"admin", "noscript", "movablekeys", "pubsub", "blocking"})
 
 _TURNING: Final = {
@@ -50,6 +53,7 @@ _TURNING: Final = {
     Turn.RESET: Turning(Step.RESET),
     Turn.QUIT: Turning(Step.QUIT),
     Turn.MONITOR: Turning(Step.MONITOR),
+    Turn.SELECT: Turning(Step.SELECT),
 }
 _SETUP: Final = Setup()
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
@@ -91,7 +95,6 @@ class RequestHalf:
     """See the module."""
 
     __slots__ = (
-        "_client_selected",
         "_conversation",
         "_encode_budget",
         "_encoding",
@@ -116,7 +119,6 @@ class RequestHalf:
         self._looking_up = b""
         self._encoding: _Encoding | None = None
         self._encode_budget = 0
-        self._client_selected = False
         self.out: list[bytes] = []
         self.conversions: list[Conversion] = []
         self.lookups: list[bytes] = []
@@ -149,6 +151,11 @@ class RequestHalf:
         """Every reply is in: what waited for that goes on."""
         if self.stall is not Stall.BARRIER:
             return
+        if self._conversation.setup_due:
+            self._conversation.setup_due = False
+            self.send_setup()
+            if self.setup:
+                return
         self.stall = None
         if self._waiting is not None:
             request, self._waiting = self._waiting, None
@@ -160,7 +167,7 @@ class RequestHalf:
         args, raw = request
         command = find(args)
         if command is None:
-            if VALID_NAME.fullmatch(args[0]):
+            if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME:
                 self._take_unknown(request, args[0].upper())
             else:
                 self._refuse(_unknown_command(args))
@@ -174,19 +181,19 @@ class RequestHalf:
         args, raw = request
         if len(args) == 1:
             self._send(raw, PASS)  # alone it does nothing, or (COMMAND) nothing that matters
-        elif VALID_NAME.fullmatch(args[1]):
+        elif VALID_NAME.fullmatch(args[1]) and len(args[1]) <= _LONGEST_NAME:
             self._take_unknown(request, command.name + b"|" + args[1].upper())
         else:
             self._refuse(_unknown_subcommand(args))
 
     def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
-        match = self.policy.match
-        if any(match(key) is not None for key in command.keys(args)):
-            self._take_managed(command, args, raw)
+        rules = list(map(self.policy.match, command.keys(args)))
+        if any(rules):
+            self._take_managed(command, args, raw, rules)
         elif any(map(self.policy.may_reach, command.patterns(args))):
             self._refuse(f"{_OURS}a pattern of {_name(command)} may reach keys that hold cached values")
         else:
-            self._send(raw, PASS)
+            self._send(raw, BLOCKING if command.blocking else PASS)
 
     def _send(self, raw: bytes, entry: Entry) -> None:
         """Write upstream and expect the reply: always in one step."""
@@ -253,7 +260,9 @@ class RequestHalf:
         if request is None:
             return
         name = self._looking_up.decode()
-        if info is None:
+        if info is None and b"|" in self._looking_up:
+            self._refuse(_unknown_subcommand(request.args))  # a server before Redis 7 knows no row for it
+        elif info is None:
             self._send(request.raw, PASS)  # for the server's own error
         elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
             self._refuse(f"{_OURS}{name} is not known here and names a key that holds a cached value")
@@ -278,7 +287,9 @@ class RequestHalf:
         if turn is Turn.HELLO:
             self._send(raw, Hello({b"2": 2, b"3": 3}.get(args[1]) if len(args) > 1 else None))
         elif turn is Turn.RESET:
-            self._owe(raw, _TURNING[turn])
+            # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
+            skipped, self._conversation.skip_next = self._conversation.skip_next, False
+            self._owe(raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
         elif turn in _TURNING and not any(self.policy.match(key) is not None for key in command.keys(args)):
             self._send(raw, _TURNING[turn])
         elif turn in (Turn.SUBSCRIBE, Turn.UNSUBSCRIBE):
@@ -288,14 +299,10 @@ class RequestHalf:
         elif turn is Turn.AUTH:
             self._send(raw, PASS)
         else:
-            self._client_selected |= turn is Turn.SELECT
             return True
         if turn is Turn.QUIT:
             self.stall = Stall.ENDED
-        elif turn is Turn.RESET:
-            self._client_selected = False
-            self.send_setup()
-        elif needs_setup and not self._conversation.in_multi and not self._client_selected:
+        elif needs_setup and not self._conversation.in_multi and not self._conversation.selected:
             self.send_setup()
         return False
 
@@ -314,6 +321,7 @@ class RequestHalf:
         elif turn is Turn.SUBSCRIBE and not count:
             self._send(raw, PASS)  # Redis says what is wrong with it
         else:
+            self._conversation.skip_next = False  # spent, though confirmations are never silenced
             current = self._conversation.subscribed.get(kind.replace(b"un", b"", 1), 0)
             self._owe(raw, Subscription(kind, count or max(1, current)))
 
@@ -330,8 +338,7 @@ class RequestHalf:
 
     # -- managed keys ----------------------------------------------------------------------------------
 
-    def _take_managed(self, command: Command, args: list[bytes], raw: bytes) -> None:
-        rules = [self.policy.match(key) for key in command.keys(args)]
+    def _take_managed(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None]) -> None:
         reason = _forbidden(command, rules) or _bad_option(command, args)
         if reason is not None:
             self._refuse(reason)
@@ -423,7 +430,8 @@ def _bad_option(command: Command, args: list[bytes]) -> str | None:
 
 def _expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
     if command.reply is Reply.VALUES:
-        return Each(tuple(PASS if rule is None else Decode(rule, element=True) for rule in rules))
+        elements = {id(rule): PASS if rule is None else Decode(rule, element=True) for rule in rules}
+        return Each(tuple(elements[id(rule)] for rule in rules))
     rule = rules[0]
     if command.reply is Reply.RAW or rule is None:
         return PASS
@@ -446,12 +454,12 @@ def _name(command: Command) -> str:
 
 def _unknown_command(args: list[bytes]) -> str:
     """Redis' text (server.c, commandCheckExistence)."""
-    shown = ""
+    shown = b""
     for arg in args[1:]:
         if len(shown) >= 128:
             break
-        shown += f"'{_c_string(arg[: 128 - len(shown)])}' "
-    return f"ERR unknown command '{_c_string(args[0][:128])}', with args beginning with: {shown}"
+        shown += b"'%b' " % arg[: 128 - len(shown)].partition(b"\0")[0]
+    return f"ERR unknown command '{_c_string(args[0][:128])}', with args beginning with: {_c_string(shown)}"
 
 
 def _unknown_subcommand(args: list[bytes]) -> str:

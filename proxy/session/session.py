@@ -86,6 +86,11 @@ class Session:
         return not self._conversation.entries and self._requests.stall in (None, Stall.ENDED)
 
     @property
+    def is_blocked(self) -> bool:
+        """A command that may wait for other clients is outstanding."""
+        return self._conversation.is_blocked
+
+    @property
     def pending(self) -> int:
         """Replies outstanding."""
         return len(self._conversation.entries)

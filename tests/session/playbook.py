@@ -32,6 +32,7 @@ def rule(pattern: bytes = b"m:*", **changes: object) -> Rule:
         prefix=literal_prefix(pattern),
         treats_as=As.VALUE,
         transcoder=StubCodec(Options()),
+        brief=StubCodec(Options()),
         on_undecodable=OnUndecodable.ERROR,
         default_ttl=0,
     )

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.codec import Options, UndecodableError
 from proxy.policy import Guard, OnUndecodable, Policy, SessionLimits
 from proxy.resp import RequestLimits
 from proxy.resp.writers import command
-from tests.session.playbook import POISON, Playbook, policy, rule
+from tests.session.playbook import POISON, Playbook, StubCodec, policy, rule
 
 MULTI, EXEC, DISCARD, RESET = command(b"MULTI"), command(b"EXEC"), command(b"DISCARD"), command(b"RESET")
 Play = Callable[..., Playbook]
@@ -220,7 +221,8 @@ class TestRefusing:
     def test_an_unknown_subcommand_is_looked_up_like_a_command(self, play: Play) -> None:
         played = play().command(b"client", b"nope", b"m:a")
         assert played.lookups == [b"CLIENT|NOPE"]
-        played.finds_nothing().to_upstream(command(b"client", b"nope", b"m:a"))
+        played.finds_nothing().to_upstream(POISON).replies(b"-ERR x\r\n")
+        played.to_client(b"-ERR unknown subcommand 'nope'. Try CLIENT HELP.\r\n")
         play().command(b"CONFIG", b"NEW").finds("admin").to_upstream(POISON)
         play().command(b"CONFIG").to_upstream(command(b"CONFIG"))
 
@@ -379,8 +381,38 @@ class TestConversation:
         select = command(b"SELECT", b"2")
         played = play(setup=(select,)).to_upstream(select).command(b"PING").replies(b"+OK\r\n+PONG\r\n")
         played.to_client(b"+PONG\r\n").to_upstream(command(b"PING"))
-        played.sends(RESET + command(b"PING")).to_upstream(RESET + select)
-        played.replies(b"+RESET\r\n+OK\r\n").to_upstream(command(b"PING")).to_client(b"+RESET\r\n")
+        played.sends(RESET + command(b"PING")).to_upstream(RESET)
+        played.replies(b"+RESET\r\n").to_upstream(select).to_client(b"+RESET\r\n")
+        played.replies(b"+OK\r\n").to_upstream(command(b"PING")).to_client(b"")
+
+    def test_a_reset_that_fails_leaves_the_database_alone(self, play: Play) -> None:
+        select, bad = command(b"SELECT", b"2"), command(b"RESET", b"x")
+        played = play(setup=(select,)).replies(b"+OK\r\n").sends(MULTI).replies(b"+OK\r\n").sends(bad + EXEC)
+        played.replies(b"-ERR wrong number\r\n").to_upstream(select + MULTI + bad + EXEC)
+        played.replies(b"-EXECABORT x\r\n").to_client(b"+OK\r\n-ERR wrong number\r\n-EXECABORT x\r\n")
+
+    def test_a_select_that_fails_is_no_choice_of_a_database(self, play: Play) -> None:
+        select, auth = command(b"SELECT", b"2"), command(b"AUTH", b"pw")
+        played = play(setup=(select,)).replies(b"-NOAUTH x\r\n").to_upstream(select)
+        played.command(b"SELECT", b"1").replies(b"-NOAUTH x\r\n").to_upstream(command(b"SELECT", b"1"))
+        played.sends(auth).to_upstream(auth + select).replies(b"+OK\r\n+OK\r\n")
+        played.to_client(b"-NOAUTH x\r\n+OK\r\n")
+
+    def test_a_skipped_subscription_spends_the_skip(self, play: Play) -> None:
+        gone = b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n"
+        played = play().command(b"CLIENT", b"REPLY", b"SKIP").replies(b"+OK\r\n").command(b"UNSUBSCRIBE").replies(gone)
+        played.command(b"PING").replies(b"+PONG\r\n").to_client(gone + b"+PONG\r\n")
+
+    def test_a_skipped_reset_is_silent_and_one_that_ends_silence_is_heard(self, play: Play) -> None:
+        played = play().command(b"CLIENT", b"REPLY", b"SKIP").replies(b"+OK\r\n").sends(RESET).replies(b"+RESET\r\n")
+        played.command(b"CLIENT", b"REPLY", b"OFF").replies(b"+OK\r\n").command(b"RESET", b"x").replies(b"-ERR x\r\n")
+        played.to_client(b"").sends(RESET).replies(b"+RESET\r\n").to_client(b"+RESET\r\n")
+
+    def test_a_blocking_command_is_known_to_block(self, play: Play) -> None:
+        played = play().command(b"PING").command(b"BLPOP", b"l", b"0")
+        assert played.session.is_blocked
+        played.replies(b"+PONG\r\n*-1\r\n").to_client(b"+PONG\r\n*-1\r\n")
+        assert not played.session.is_blocked
 
     def test_the_database_is_selected_again_once_the_client_is_known(self, play: Play) -> None:
         select, auth = command(b"SELECT", b"2"), command(b"AUTH", b"pw")
@@ -423,6 +455,26 @@ class TestStalling:
             played.converts()
         played.to_client(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\n12345\r\n*2\r\n$5\r\n12345\r\n$5\r\n54321\r\n")
         assert played.session.is_idle
+
+    def test_a_small_value_that_becomes_a_large_one_uses_up_the_turn(self, play: Play) -> None:
+        class Grows(StubCodec):
+            def decode(self, value: bytes) -> bytes:
+                return b"x" * 100
+
+        some = SessionLimits(inline_decode_bytes=50)
+        grows = rule(brief=Grows(Options()), transcoder=Grows(Options()))
+        played = Playbook(policy(grows, limits=some)).sends(command(b"GET", b"m:a") * 3)
+        played.replies(b"$2\r\n!v\r\n" * 3).to_client(b"$100\r\n" + b"x" * 100 + b"\r\n")
+        assert len(played.conversions) == 1
+        played.converts().to_client(b"$100\r\n" + b"x" * 100 + b"\r\n$100\r\n" + b"x" * 100 + b"\r\n")
+
+    def test_a_value_beyond_the_brief_limits_goes_to_the_converter(self, play: Play) -> None:
+        class Brief(StubCodec):
+            def decode(self, value: bytes) -> bytes:
+                raise UndecodableError("more than 4 nodes ([limits] nodes)")
+
+        played = play(policy(rule(brief=Brief(Options())))).command(b"GET", b"m:a").replies(b"$2\r\n!v\r\n")
+        played.to_client(b"").converts().to_client(b"$1\r\nv\r\n")
 
     def test_a_failed_conversion_is_a_refusal_in_its_turn(self, play: Play) -> None:
         tiny = SessionLimits(inline_encode_bytes=1)
