@@ -34,7 +34,7 @@ _config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar=_CONFIG_VARIABLE,
     show_envvar=True,
-    help="A TOML file; config.example.toml shows every key. Without one the defaults hold.",
+    help='A TOML file; "flask-cache-proxy check" prints every key. Without one the defaults hold.',
 )
 _listen_option = click.option(
     "--listen",
@@ -49,8 +49,14 @@ _upstream_option = click.option(
     metavar="URL",
     help='The Redis of the Flask app: redis://host:port/db, unix:///path.sock?db=0, or "embedded" for a private one.',
 )
-_log_level_option = click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-_log_format_option = click.option("--log-format", type=click.Choice(["text", "json"]))
+_log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="How much to log; keys and values appear at debug only.",
+)
+_log_format_option = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="Lines for people, or objects for collectors."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,7 +96,7 @@ def serve(
         _fail(str(error))
 
 
-@main.command()
+@main.command(short_help="Check a configuration and print it.")
 @_config_option
 @_listen_option
 @_upstream_option
@@ -99,7 +105,7 @@ def check(config: Path | None, listen: tuple[str, ...], upstream: str | None) ->
     click.echo(describe(_load(config, Flags(listen=listen, upstream=upstream))), nl=False)
 
 
-@main.command()
+@main.command(short_help="Show it work on a private Redis.")
 def demo() -> None:
     """See it work: a private Redis, the proxy, a Flask-Caching app and a producer, in ten seconds.
 

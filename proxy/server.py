@@ -23,7 +23,7 @@ from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
 from proxy.session import CommandInfo, Conversion, Converted
-from proxy.upstream import Upstream, UpstreamError
+from proxy.upstream import Upstream
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
@@ -287,6 +287,3 @@ def _unlink(path: str, inode: int) -> None:
             Path(path).unlink()
     except FileNotFoundError:
         pass
-
-
-__all__ = ["ListenError", "Server", "UpstreamError"]
