@@ -130,7 +130,10 @@ class Connection(asyncio.Protocol):
             self._early += data
             self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
             return
-        self._take_from_client(data)
+        if self._client_rest:
+            self._client_rest += data
+        else:
+            self._take_from_client(data)
 
     def _take_from_client(self, data: bytes) -> None:
         self._client_rest = data[_SLICE:]
@@ -193,7 +196,10 @@ class Connection(asyncio.Protocol):
         if self._ending:
             return
         self._host.metrics.received_bytes["upstream"] += len(data)
-        self._take_from_upstream(data)
+        if self._upstream_rest:
+            self._upstream_rest += data
+        else:
+            self._take_from_upstream(data)
 
     def _take_from_upstream(self, data: bytes) -> None:
         self._upstream_rest = data[_SLICE:]
