@@ -8,12 +8,11 @@ no recursion, no hashing of anything but strings. Depth and exact nodes are the 
 value may contain another many times over; `tree` says when it cannot.
 """
 
-import re
 import struct
 from collections.abc import Callable
 from typing import Final
 
-from proxy.codec import shapes
+from proxy.codec import shapes, spelled
 from proxy.codec.errors import UndecodableError
 from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, MAX_INT_DIGITS, CodecLimits
 from proxy.codec.nodes import CONTAINERS, TAGS, Collection, Instance, Key, Node, Symbol
@@ -34,11 +33,6 @@ _MAX_INT_BYTES: Final = (INT_BOUND.bit_length() + 8) // 8
 
 _double: Final = struct.Struct(">d").unpack
 _STR_KEYS: Final = frozenset({str})
-
-# As Python's repr() writes them. What int(text, 0) and float() take beyond that, no pickler writes.
-_INT: Final = re.compile(rb"-?[1-9][0-9]*|0")
-_FLOAT: Final = re.compile(rb"-?(?:[0-9]{1,32}(?:\.[0-9]{1,32})?(?:e[-+]?[0-9]{1,3})?|inf|nan)")
-_REPR: Final = re.compile(rb"(?:[^\\]++|\\(?:x[0-9a-f]{2}|[\\'\"nrt]))*+")
 
 
 class Machine:
@@ -119,7 +113,7 @@ class Machine:
         return line
 
     def _number(self) -> int:
-        return _decimal(self._line())
+        return spelled.integer(self._line())
 
     # -- stack -----------------------------------------------------------------------------------------
 
@@ -207,13 +201,7 @@ class Machine:
 
     def _string_line(self) -> None:
         """Python 2's str: a repr, quoted."""
-        quoted = self._line()
-        if len(quoted) < 2 or quoted[0] != quoted[-1] or quoted[0] not in b"'\"":
-            raise UndecodableError("corrupt pickle: an unquoted string")
-        content = quoted[1:-1]
-        if not _REPR.fullmatch(content):
-            raise UndecodableError("corrupt pickle: a broken string escape")
-        self._old_string(content.decode("unicode-escape").encode("latin-1"))
+        self._old_string(spelled.string(self._line()))
 
     def _old_string(self, raw: bytes) -> None:
         """Python 2's str holds text or bytes: text where it is ASCII, which Python 3 reads, else bytes.
@@ -238,10 +226,10 @@ class Machine:
         if line in (b"00", b"01"):
             self._stack.append(line == b"01")
         else:
-            self._integer(_decimal(line))
+            self._integer(spelled.integer(line))
 
     def _long_line(self) -> None:
-        self._integer(_decimal(self._line().removesuffix(b"L")))
+        self._integer(spelled.integer(self._line().removesuffix(b"L")))
 
     def _long(self, size: int) -> None:
         if size > _MAX_INT_BYTES:
@@ -276,13 +264,7 @@ class Machine:
         self._stack.append(number)
 
     def _float_line(self) -> None:
-        line = self._line()
-        if not _FLOAT.fullmatch(line):
-            raise UndecodableError("corrupt pickle: not a float")
-        number = float(line)
-        if number - number != 0.0 and line[-1] in b"0123456789":  # 1e999, as CPython
-            raise UndecodableError("corrupt pickle: a float out of range")
-        self._float(number)
+        self._float(spelled.real(self._line()))
 
     def _grow(self, size: int) -> None:
         self.text_bytes += size
@@ -450,14 +432,6 @@ class Machine:
         """Only a hint for reading ahead: it may be too short, but not lead beyond the end."""
         if self._unsigned(8) > len(self._data) - self._pos:
             raise UndecodableError("truncated pickle")
-
-
-def _decimal(line: bytes) -> int:
-    if len(line) - line.startswith(b"-") > MAX_INT_DIGITS:
-        raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
-    if not _INT.fullmatch(line):
-        raise UndecodableError("corrupt pickle: not an int")
-    return int(line)
 
 
 _UNSET: Final = object()
