@@ -6,6 +6,7 @@ An int is ASCII digits, all else is `!` and a pickle; what is neither, Flask rea
 import re
 from typing import Final, NamedTuple
 
+from proxy.codec import opcodes
 from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, CodecLimits
 from proxy.codec.machine import Machine
 from proxy.codec.nodes import Node
@@ -32,8 +33,8 @@ class Reading(NamedTuple):
 def read(stored: bytes, limits: CodecLimits) -> Reading:
     """Read a stored value. Raises UndecodableError."""
     if stored.startswith(PICKLE_MARK):
-        machine = Machine(stored, len(PICKLE_MARK), limits)
-        root = machine.run()
+        machine = Machine(stored, limits)
+        root = machine.run(len(PICKLE_MARK), opcodes.TABLE)
         return Reading(root, machine.tree, machine.natural, machine.binary, machine.text_bytes, machine.repeated_bytes)
     number = as_int(stored)
     return Reading(stored, binary=True) if number is None else Reading(number, natural=number >= JSON_INT_MIN)

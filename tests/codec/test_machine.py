@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from proxy.codec import CodecLimits, UndecodableError, machine
-from proxy.codec.machine import _INSTRUCTIONS_PER_NODE, _STRIDE, _TABLE, Machine
+from proxy.codec import CodecLimits, UndecodableError, opcodes
+from proxy.codec.machine import INSTRUCTIONS_PER_NODE, STRIDE, Handler, Machine
 from tests.codec.samples import FORMATS, HOSTILE, VECTORS, Hostile, transcoder
 
 LEGITIMATE = {"key_none", "key_float_nan", "float_text_nan"}
@@ -93,14 +93,14 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
     """Reads a pickle and says what it cost; fails if that is beyond the budgets."""
     counter = Cost()
 
-    def counted(handler: Callable[[Machine], None]) -> Callable[[Machine], None]:
-        def run(reader: Machine) -> None:
+    def counted(handler: Handler) -> Handler:
+        def run(reader: Machine, pos: int) -> int:
             counter.instructions += 1
-            handler(reader)
+            return handler(reader, pos)
 
         return run
 
-    monkeypatch.setattr(machine, "_TABLE", [counted(handler) for handler in _TABLE])
+    monkeypatch.setattr(opcodes, "TABLE", [counted(handler) for handler in opcodes.TABLE])
 
     def measure(body: bytes, limits: CodecLimits = PART) -> Cost:
         stored = b"!" + body
@@ -111,7 +111,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
         counter.peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert counter.peak < MEMORY * limits.nodes // CodecLimits().nodes + len(stored)
-        assert counter.instructions <= limits.nodes * _INSTRUCTIONS_PER_NODE + _STRIDE
+        assert counter.instructions <= limits.nodes * INSTRUCTIONS_PER_NODE + STRIDE
         return counter
 
     return measure
@@ -212,7 +212,7 @@ def test_every_opcode_is_handled_or_refused_whatever_it_finds(opcode: pickletool
     if opcode.name in REFUSED:
         refused(body + b".", "no cache library writes")
     else:
-        assert _TABLE[ord(opcode.code)] is not Machine._refuse
+        assert opcodes.TABLE[ord(opcode.code)] is not opcodes._refuse
 
 
 def test_every_other_byte_is_refused() -> None:
