@@ -5,6 +5,7 @@ The child is started by the first large value, and again if it dies: then what i
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import struct
@@ -128,7 +129,12 @@ class Converter:
 
 
 def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
-    """The child: answer jobs until the parent closes the pipe."""
+    """The child: answer jobs until the parent closes the pipe.
+
+    The cyclic collector looks through all that a job has made so far, again and again; once, behind it, is enough.
+    """
+    gc.freeze()
+    gc.disable()
     decoder = msgspec.msgpack.Decoder(_Job)
     transcoders: dict[Options, Transcoder] = {}
     while len(header := stdin.read(_LENGTH.size)) == _LENGTH.size:
@@ -137,6 +143,7 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
         frame = msgspec.msgpack.encode(done)
         stdout.write(_LENGTH.pack(len(frame)) + frame)
         stdout.flush()
+        gc.collect()
 
 
 def _converted(

@@ -8,18 +8,20 @@ import msgspec
 from proxy.codec.errors import PayloadError
 from proxy.codec.limits import MAX_INT_DIGITS, CodecLimits
 
-# A string, or all that follows a quote without its partner: a search that fails there would be tried again from
-# each escaped quote.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_EMPTY: Final = re.compile(rb"\[[ \t\n\r]*+\]|\{[ \t\n\r]*+\}")
+_STRING: Final = re.compile(rb'"[^"]*+(?:"|\Z)')
+"""Where no quote is escaped. One without its partner takes all that follows."""
 _NEITHER_BRACKETS_NOR_QUOTES: Final = bytes(set(range(256)) - set(b'[]{}"'))
 _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
-_WITH_BRACKETS: Final = re.compile(rb'"[^"]*+"')
-_RAW_NODES_PER_TAGGED_NODE: Final = 3
-"""`{"py/timedelta": [1, 2, 3]}` is five JSON values and counts as two nodes; no tag takes more than three each."""
+_WHITESPACE: Final = b" \t\n\r"
 
 ESCAPED: Final = bytes(range(32)) + b'"\\'
 """What takes more bytes in JSON than in UTF-8."""
+
+MOST_BYTES_FOR_ONE: Final = 6
+r"""As in \u0001."""
+
+weigh = len
+"""Values of one level of a tree -> how many nodes they count."""
 
 write = msgspec.json.encode
 """Tree -> JSON bytes."""
@@ -30,13 +32,12 @@ def may_have_tags(payload: bytes) -> bool:
     return b"py/" in payload or b"\\/" in payload or b"\\u00" in payload
 
 
-def read(payload: bytes, limits: CodecLimits, tagged: bool = False) -> tuple[Any, bool]:
-    """The payload as a tree; and that no dict of it has a `Key`. Raises PayloadError.
+def read(payload: bytes, limits: CodecLimits) -> tuple[Any, bool]:
+    """The payload as a tree, its nodes within the limit; and that no dict of it has a `Key`. Raises PayloadError.
 
-    Its nodes are within the limit, except that with tags (`tagged`) they are up to three times as many.
     Ints keep every digit, of duplicate keys the last one wins.
     """
-    _check_nodes(payload, limits, tagged)
+    _check_nodes(payload, limits)
     try:
         return msgspec.json.decode(payload), False
     except RecursionError:
@@ -72,11 +73,14 @@ def is_shallow(payload: bytes, depth: int) -> bool:
 
 def _brackets(payload: bytes) -> bytes:
     """The brackets of a valid payload that are not in strings, all of them square: so one pass takes one level."""
-    if b"\\" in payload:
-        payload = payload.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = payload.translate(_SQUARE, _NEITHER_BRACKETS_NOR_QUOTES)
+    brackets = _without_escapes(payload).translate(_SQUARE, _NEITHER_BRACKETS_NOR_QUOTES)
     without_strings = brackets.replace(b'""', b"")
-    return _WITH_BRACKETS.sub(b"", brackets) if b'"' in without_strings else without_strings
+    return _STRING.sub(b"", brackets) if b'"' in without_strings else without_strings
+
+
+def _without_escapes(payload: bytes) -> bytes:
+    """The payload with no quotes but those around its strings."""
+    return payload.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in payload else payload
 
 
 def _first_bad_byte(payload: bytes) -> int:
@@ -88,17 +92,19 @@ def _first_bad_byte(payload: bytes) -> int:
     return 0
 
 
-def _check_nodes(payload: bytes, limits: CodecLimits, tagged: bool) -> None:
+def _check_nodes(payload: bytes, limits: CodecLimits) -> None:
     """Count values by their punctuation: one, plus one a comma, plus one a container that is not empty."""
-    most = limits.nodes
-    if payload.count(b",") + payload.count(b"[") + payload.count(b"{") < most:
+    if payload.count(b",") + payload.count(b"[") + payload.count(b"{") < limits.nodes:
         return
-    if tagged:
-        most *= _RAW_NODES_PER_TAGGED_NODE  # exactly counted later, by the pickler
-    bare = _STRING.sub(b"0", payload)
-    nonempty = bare.count(b"[") + bare.count(b"{") - len(_EMPTY.findall(bare))
-    if 1 + bare.count(b",") + nonempty > most:
-        raise PayloadError(f"the payload has more than {limits.nodes} nodes ([limits] nodes)")
+    most = limits.nodes
+    payload = _without_escapes(payload)
+    strings = payload.count(b'"') // 2  # of two strings one may be a key, which is not counted
+    if strings <= 2 * most:
+        bare = _STRING.sub(b"0", payload).translate(None, _WHITESPACE)
+        commas, containers = bare.count(b","), bare.count(b"[") + bare.count(b"{")
+        if commas + containers - bare.count(b"[]") - bare.count(b"{}") < most:
+            return
+    raise PayloadError(f"the payload has more than {limits.nodes} nodes ([limits] nodes)")
 
 
 def _reason(error: msgspec.DecodeError) -> str:

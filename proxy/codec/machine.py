@@ -14,14 +14,18 @@ from proxy.codec.errors import UndecodableError
 from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, MAX_INT_DIGITS, CodecLimits
 from proxy.codec.nodes import CONTAINERS, TAGS, Collection, Key, Node
 
-INSTRUCTIONS_PER_NODE: Final = 6
-"""Python 2 writes five for an item of a dict: the key, its PUT, the value, its PUT, SETITEM."""
+INSTRUCTIONS_PER_NODE: Final = 5
+"""Protocol 0 writes five for an item of a dict: the key, its PUT, the value, its PUT, SETITEM."""
 
 STRIDE: Final = 1024
 """Instructions between two looks at what has grown."""
 
 _OBJECTS_PER_NODE: Final = 2
 """An item of a dict is one node and two objects."""
+
+COLLECTION_COST: Final = 2
+OBJECT_COST: Final = 5
+"""What making a set, or a value of a class, costs in objects: as many as its nodes leave room for."""
 
 _WORD: Final = 64
 """Bits of an int that costs nothing to speak of."""
@@ -67,7 +71,7 @@ class Machine:
         """What stands below the last mark is out of reach."""
         self.memo: list[Node] = []
         self.placed = 0
-        """Objects put into containers so far."""
+        """Objects put into containers so far, and what costs as much."""
         self.text_bytes = 0
         """Bytes of all strings pushed so far, also of those that are there already."""
         self.repeated_bytes = 0
@@ -90,9 +94,11 @@ class Machine:
                 for _ in range(STRIDE):
                     opcode = data[pos]
                     if opcode == _STOP:
+                        self.grow(0)
                         return self.pop()
                     pos = table[opcode](self, pos + 1)
                 self.place(0)
+                self.grow(0)
         except IndexError:
             raise UndecodableError("truncated pickle") from None
         raise UndecodableError(f"more than {nodes} nodes ([limits] nodes)")
@@ -106,10 +112,14 @@ class Machine:
         return self.data[pos : pos + size]
 
     def line(self, pos: int) -> bytes:
-        """The next bytes up to a line feed, which must be there."""
+        """The next bytes up to a line feed, which must be there.
+
+        It counts as one object more: of all arguments a line takes the longest to read.
+        """
         end = self.data.find(b"\n", pos)
         if end < 0:
             raise UndecodableError("truncated pickle")
+        self.placed += 1
         return self.data[pos:end]
 
     # -- stack -----------------------------------------------------------------------------------------
@@ -154,7 +164,7 @@ class Machine:
     # -- budgets ---------------------------------------------------------------------------------------
 
     def grow(self, size: int) -> None:
-        """Count bytes of strings, and what costs as much."""
+        """Count bytes of strings, and what costs as much. The loop looks too: short strings only add."""
         self.text_bytes += size
         if self.text_bytes > self.limits.decoded_bytes:
             raise UndecodableError(f"more than {self.limits.decoded_bytes} bytes ([limits] decoded_bytes)")
@@ -198,6 +208,7 @@ class Machine:
     def collection(self, tag: str, items: list[Node]) -> None:
         """Push a set, frozenset or OrderedDict."""
         self.natural = False
+        self.placed += COLLECTION_COST
         self.stack.append(Collection(tag, items))
 
     def set_items(self, items: list[Node]) -> None:
@@ -225,10 +236,10 @@ class Machine:
     def put(self, index: int) -> None:
         """Remember the object on top under an index: the next one, or one that is there already."""
         node, memo = self.top(), self.memo
-        if index == 1 and not memo:
-            memo.append(_UNSET)  # cPickle of Python 2 counts from 1
         if index == len(memo):
             memo.append(node)
+        elif index == 1 and not memo:
+            memo += (_UNSET, node)  # cPickle of Python 2 counts from 1
         elif 0 <= index < len(memo):
             memo[index] = node
         else:

@@ -4,18 +4,20 @@ The library allocates an array for whatever number of elements its header declar
 payload is either too small to matter, or its headers are walked first.
 """
 
+from datetime import datetime
 from typing import Any, Final, NoReturn
 
 import msgpack
 
 from proxy.codec.errors import PayloadError
-from proxy.codec.limits import CodecLimits
+from proxy.codec.limits import OBJECT_NODES, PAIR_NODES, TAG_NODES, CodecLimits
 from proxy.codec.nodes import Key
 
 _HARMLESS_ALLOCATION: Final = 16 * 1024 * 1024
 _POINTER: Final = 8
-_RAW_NODES_PER_TAGGED_NODE: Final = 3
-"""As in JSON."""
+_STR_KEYS: Final = frozenset({str})
+_LEVELS_PER_DEPTH: Final = 3
+"""`{"py/dict": [[key, value]]}` is one level of the value and three of the payload."""
 
 # By first byte, https://github.com/msgpack/msgpack/blob/master/spec.md: the bytes of length that follow; for _FIXED
 # the bytes of content.
@@ -40,13 +42,25 @@ def write(tree: Any) -> bytes:
     return packed
 
 
-def read(payload: bytes, limits: CodecLimits, tagged: bool = False) -> tuple[Any, bool]:
+def weigh(level: list[Any]) -> int:
+    """How many nodes the values of one level of a tree count."""
+    nodes = len(level)
+    kinds = set(map(type, level))
+    if datetime in kinds:
+        nodes += OBJECT_NODES * sum(type(value) is datetime for value in level)
+    if dict in kinds:
+        keyed = (value for value in level if type(value) is dict and not _STR_KEYS.issuperset(map(type, value)))
+        nodes += sum(TAG_NODES + (PAIR_NODES + 1) * len(value) for value in keyed)
+    return nodes
+
+
+def read(payload: bytes, limits: CodecLimits) -> tuple[Any, bool]:
     """The payload as a tree; and whether a dict of it has keys wrapped in `Key`. Raises PayloadError.
 
     Keys other than strings and bytes are wrapped, because CPython does not guard their hashes.
     """
     if not _is_harmless(payload, limits):
-        _check(payload, limits, tagged)
+        _check(payload, limits)
     try:
         return _unpack(payload, strict_map_key=True), False
     except ValueError as error:
@@ -85,10 +99,10 @@ def _is_harmless(payload: bytes, limits: CodecLimits) -> bool:
     return headers * len(payload) * _POINTER <= _HARMLESS_ALLOCATION
 
 
-def _check(payload: bytes, limits: CodecLimits, tagged: bool) -> None:
+def _check(payload: bytes, limits: CodecLimits) -> None:
     """Walk the headers: every declared length is there, nodes and depth are within the limits."""
-    most = limits.nodes * (_RAW_NODES_PER_TAGGED_NODE if tagged else 1)
-    raw_depth = limits.depth * _RAW_NODES_PER_TAGGED_NODE + 2
+    most = 2 * limits.nodes  # a map's keys are seen too
+    levels = limits.depth * _LEVELS_PER_DEPTH + 2
     pos, size, seen = 0, len(payload), 0
     left = [1]  # values still to come, at each open level
     while left:
@@ -100,13 +114,13 @@ def _check(payload: bytes, limits: CodecLimits, tagged: bool) -> None:
             raise _invalid(ValueError("it ends too early"))
         seen += 1
         pos, count = _header(payload, pos)
-        if seen + count > 2 * most:  # a map's keys are seen too
+        if seen + count > most:
             raise PayloadError(f"the payload has more than {limits.nodes} nodes ([limits] nodes)")
         if pos + count > size:
             raise _invalid(ValueError("it ends too early"))
         if count:
             left.append(count)
-            if len(left) > raw_depth:
+            if len(left) > levels:
                 raise PayloadError(f"the payload is nested more than {limits.depth} deep ([limits] depth)")
 
 

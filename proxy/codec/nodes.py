@@ -21,11 +21,15 @@ class Key:
         self.node = node
 
 
-class Symbol(NamedTuple):
-    """A class or function by its name. It is never imported."""
+class Symbol:
+    """A class or function by its name. It is never imported. There is one for each name, in `shapes`."""
 
-    module: str
-    name: str
+    __slots__ = ("module", "name")
+
+    def __init__(self, module: str, name: str) -> None:
+        """`module` and `name`: as Python 3 calls them."""
+        self.module = module
+        self.name = name
 
     def __str__(self) -> str:
         """As in an import."""

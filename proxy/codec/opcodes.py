@@ -12,10 +12,11 @@ from typing import Final, NoReturn
 from proxy.codec import shapes, spelled
 from proxy.codec.errors import UndecodableError
 from proxy.codec.limits import INT_BOUND, MAX_INT_DIGITS
-from proxy.codec.machine import Handler, Machine
-from proxy.codec.nodes import TAGS, Collection, Instance, Node, Symbol
+from proxy.codec.machine import COLLECTION_COST, OBJECT_COST, Handler, Machine
+from proxy.codec.nodes import TAGS, Collection, Instance, Node, Scalar, Symbol
 
 _MAX_INT_BYTES: Final = (INT_BOUND.bit_length() + 8) // 8
+_COSTS: Final = {Scalar: OBJECT_COST, Collection: COLLECTION_COST}
 _NEGATIVE: Final = "corrupt pickle: a negative length"
 _double: Final = struct.Struct(">d").unpack
 
@@ -31,7 +32,8 @@ def _proto(machine: Machine, pos: int) -> int:
 
 
 def _frame(machine: Machine, pos: int) -> int:
-    """Only a hint for reading ahead: it may be too short, but not lead beyond the end."""
+    """Only a hint for reading ahead: it may be too short, but not lead beyond the end. Picklers write one in 64 KiB."""
+    machine.placed += 1
     if int.from_bytes(machine.take(pos, 8), "little") > machine.size - pos - 8:
         raise UndecodableError("truncated pickle")
     return pos + 8
@@ -142,14 +144,15 @@ def _float_line(machine: Machine, pos: int) -> int:
 
 def _short_text(machine: Machine, pos: int) -> int:
     """The commonest instruction, so that it does by itself what `_text` does."""
+    data = machine.data
+    size = data[pos]
     start = pos + 1
-    size = machine.data[pos]
     end = start + size
     if end > machine.size:
         raise UndecodableError("truncated pickle")
-    machine.grow(size)
+    machine.text_bytes += size
     try:
-        machine.stack.append(machine.data[start:end].decode())
+        machine.stack.append(data[start:end].decode())
     except UnicodeDecodeError:
         raise UndecodableError("a string that is not UTF-8 or has a lone surrogate") from None
     return end
@@ -160,10 +163,12 @@ def _text(width: int) -> Handler:
 
     def push(machine: Machine, pos: int) -> int:
         size = int.from_bytes(machine.take(pos, width), "little")
-        raw = machine.take(pos + width, size)
+        if size > machine.size - pos - width:
+            raise UndecodableError("truncated pickle")
         machine.grow(size)
         try:
-            machine.stack.append(raw.decode())
+            with memoryview(machine.data) as view:  # it may be large: no copy
+                machine.stack.append(str(view[pos + width : pos + width + size], "utf-8"))
         except UnicodeDecodeError:
             raise UndecodableError("a string that is not UTF-8 or has a lone surrogate") from None
         return pos + width + size
@@ -377,6 +382,7 @@ def _push_symbol(machine: Machine, module: Node, name: Node) -> None:
     if type(module) is not str or type(name) is not str:
         raise UndecodableError("corrupt pickle: a class without a name")
     machine.natural = False
+    machine.placed += 1  # it takes as long
     machine.stack.append(shapes.symbol(module, name))
 
 
@@ -403,7 +409,9 @@ def _reduce(machine: Machine, pos: int) -> int:
         raise UndecodableError("corrupt pickle: a call of what is no function")
     for arg in args:
         _count_copy(machine, arg)
-    machine.stack.append(shapes.reduce(function, args))
+    made = shapes.reduce(function, args)
+    machine.placed += _COSTS.get(type(made), 0)
+    machine.stack.append(made)
     return pos
 
 
@@ -421,6 +429,7 @@ def _newobj(machine: Machine, pos: int) -> int:
     cls = machine.pop()
     if type(cls) is not Symbol or type(args) is not tuple:
         raise UndecodableError("corrupt pickle: an object of what is no class")
+    machine.placed += OBJECT_COST
     machine.stack.append(shapes.new(cls, args))
     return pos
 

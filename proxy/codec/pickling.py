@@ -11,11 +11,12 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 
 from proxy.codec.errors import PayloadError
-from proxy.codec.limits import MAX_COLLIDABLE, CodecLimits
+from proxy.codec.limits import MAX_COLLIDABLE, OBJECT_NODES, PAIR_NODES, TAG_NODES, CodecLimits
 from proxy.codec.nodes import Key
 
 _double: Final = struct.Struct(">d").pack
 _MAX_MEMO_STRING: Final = 256
+_STR_KEYS: Final = frozenset({str})
 _HASH_MODULUS: Final = 2**61 - 1
 """CPython's int hash is the number modulo this: smaller ints cannot collide wholesale."""
 
@@ -56,19 +57,30 @@ class Pickler:
 
     def dumps(self, root: Any) -> bytes:
         """The pickle of a tree. Raises PayloadError."""
-        self._out.append(b"\x80%c" % self.protocol)
-        todo: list[Any] = [root]
+        out, todo = self._out, [root]
+        out.append(b"\x80%c" % self.protocol)
         depth, hashed = 0, False
         while todo:
             item = todo.pop()
-            if type(item) is _Close:
-                self._out.append(item.code)
+            kind = type(item)
+            leaf = _LEAVES.get(kind)
+            if leaf is not None:
+                self._nodes += 1
+                if hashed:
+                    self._check_hashable(item)
+                out.append(leaf(self, item))
+                continue
+            if kind is _Close:
+                out.append(item.code)
                 hashed = item.hashed
                 depth -= 1
                 continue
-            keyed = type(item) is _Hashed
-            plan = self.plan(item.value if keyed else item, hashed or keyed)
-            self._out.append(plan.open)
+            self.count(1)
+            keyed = kind is _Hashed
+            if keyed:
+                item = item.value
+            plan = self.plan(item, hashed or keyed)
+            out.append(plan.open)
             if not plan.close:
                 continue
             depth += 1
@@ -77,15 +89,16 @@ class Pickler:
             todo.append(_Close(plan.close, hashed))
             hashed = hashed or keyed or plan.hashed
             todo.extend(reversed(list(plan.parts)))
-        self._out.append(b".")
-        return b"".join(self._out)
+        out.append(b".")
+        self.count(0)
+        return b"".join(out)
 
     def plan(self, value: Any, hashed: bool = False) -> Plan:
         """How `value` is written; `hashed`: as a dict key or member of a set. Raises PayloadError."""
-        self.count(1)
         if hashed:
             self._check_hashable(value)
-        return _PLANS[type(value)](self, value)
+        leaf = _LEAVES.get(type(value))
+        return _PLANS[type(value)](self, value) if leaf is None else Plan(leaf(self, value))
 
     def _check_hashable(self, value: Any) -> None:
         kind = type(value)
@@ -199,6 +212,11 @@ class Pickler:
         fields = b"".join(map(self.integer, (delta.days, delta.seconds, delta.microseconds)))
         return self.symbol("datetime", "timedelta") + fields + b"\x87R"
 
+    def timestamp(self, moment: datetime) -> bytes:
+        """A datetime that msgpack has a type for."""
+        self.count(OBJECT_NODES)
+        return self.moment(moment)
+
     def moment(self, moment: datetime) -> bytes:
         """A datetime (`fold` is lost)."""
         packed = bytes([*divmod(moment.year, 256), moment.month, moment.day, moment.hour, moment.minute, moment.second])
@@ -225,16 +243,20 @@ class Pickler:
         tag = self._tag(value)
         if tag is not None:
             ((name, content),) = value.items()
-            self.count(tag.nodes - 1)
+            self.count(tag.nodes)
             return tag.write(self, content, name)
         if not value:
             return Plan(b"}")
-        self._nodes -= sum(type(key) is str for key in value)  # they are no nodes
+        if _STR_KEYS.issuperset(map(type, value)):
+            self._nodes -= len(value)  # they are no nodes
+        else:
+            self.count(TAG_NODES + PAIR_NODES * len(value))  # as the `py/dict` that it reads as
         parts = [part for key, item in value.items() for part in (_Hashed(key.node) if type(key) is Key else key, item)]
         return Plan(b"}(", parts, b"u")
 
     def pairs_plan(self, items: list[list[Any]], empty: bytes) -> Plan:
         """A dict of any keys: `empty` makes it, the pairs fill it."""
+        self.count(PAIR_NODES * len(items))
         parts: list[Any] = []
         for key, item in items:
             parts += (_Hashed(key), item)
@@ -259,20 +281,19 @@ class TagWriter(NamedTuple):
     """Raises PayloadError for content that the tag cannot hold."""
     hashable: Callable[[Any], bool] = always
     """Whether Python can hash the value of that content."""
-    nodes: int = 1
-    """How many nodes it counts as."""
+    nodes: int = TAG_NODES
+    """How many nodes it counts beyond itself."""
     guarded: bool = False
     """Whether CPython keys its hash, as it does for strings: such values cannot be made to collide."""
 
 
-_PLANS: Final[dict[type, Callable[[Pickler, Any], Plan]]] = {
-    type(None): lambda _, value: Plan(b"N"),
-    bool: lambda _, value: Plan(b"\x88" if value else b"\x89"),
-    int: lambda pickler, value: Plan(pickler.integer(value)),
-    float: lambda pickler, value: Plan(pickler.real(value)),
-    str: lambda pickler, value: Plan(pickler.string(value)),
-    bytes: lambda pickler, value: Plan(pickler.binary(value)),
-    datetime: lambda pickler, value: Plan(pickler.moment(value)),
-    list: Pickler.list_plan,
-    dict: Pickler.dict_plan,
+_LEAVES: Final[dict[type, Callable[[Pickler, Any], bytes]]] = {
+    type(None): lambda _, value: b"N",
+    bool: lambda _, value: b"\x88" if value else b"\x89",
+    int: Pickler.integer,
+    float: Pickler.real,
+    str: Pickler.string,
+    bytes: Pickler.binary,
+    datetime: Pickler.timestamp,
 }
+_PLANS: Final[dict[type, Callable[[Pickler, Any], Plan]]] = {list: Pickler.list_plan, dict: Pickler.dict_plan}

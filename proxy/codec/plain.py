@@ -5,9 +5,8 @@ they are not UTF-8), NaN and the infinities null, keys what Python's json.dumps 
 """
 
 from base64 import b64encode
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from proxy.codec import json_payload, shapes
 from proxy.codec.errors import PayloadError, UndecodableError
@@ -78,7 +77,7 @@ class PlainPresenter(Presenter):
             name = _name(key.node) if type(key) is Key else key
             self._spend_text(name)
             presented[name] = None
-            self._todo.append((value, presented, name, depth + 1, False))
+            self._part(value, presented, name, depth + 1, False)
         return presented
 
     def _plain_scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
@@ -128,16 +127,16 @@ def _name(key: Node) -> str:
     raise UndecodableError("a dict with a key that has no plain name")
 
 
-PLAIN_HANDLERS: Final[dict[type, Callable[[Any, Any, int, bool], Any]]] = {
-    **Presenter.handlers,
+PlainPresenter.leaves = Presenter.leaves | {
     int: PlainPresenter._plain_int,
     float: PlainPresenter._plain_float,
     bytes: PlainPresenter._plain_bytes,
     bytearray: PlainPresenter._plain_bytes,
-    tuple: PlainPresenter._array,
-    dict: PlainPresenter._object,
-    Collection: PlainPresenter._plain_collection,
     Instance: PlainPresenter._plain_instance,
     Scalar: PlainPresenter._plain_scalar,
 }
-PlainPresenter.handlers = PLAIN_HANDLERS
+PlainPresenter.containers = Presenter.containers | {
+    tuple: PlainPresenter._array,
+    dict: PlainPresenter._object,
+    Collection: PlainPresenter._plain_collection,
+}

@@ -5,11 +5,20 @@ Iterative, and every step is counted: a stored value may hold one part a million
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from proxy.codec import shapes
 from proxy.codec.errors import CodecError, UndecodableError
-from proxy.codec.limits import HEADER_NODES, INT_BOUND, JSON_INT_MIN, OBJECT_NODES, RESPONSE_NODES, CodecLimits
+from proxy.codec.limits import (
+    HEADER_NODES,
+    INT_BOUND,
+    JSON_INT_MIN,
+    OBJECT_NODES,
+    PAIR_NODES,
+    RESPONSE_NODES,
+    TAG_NODES,
+    CodecLimits,
+)
 from proxy.codec.nodes import TAGS, Collection, Instance, Key, Node, Scalar, Symbol, Zone
 
 _SAFE_INTEGER: Final = 2**53
@@ -41,14 +50,22 @@ def with_safe_integers(target: Format) -> Format:
     return target._replace(int_min=-_SAFE_INTEGER, int_max=_SAFE_INTEGER)
 
 
-def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = UndecodableError) -> None:
-    """Depth and nodes of a tree of lists, string-keyed dicts and scalars. Raises `error`."""
+def check_tree(
+    root: Node,
+    limits: CodecLimits,
+    error: type[CodecError] = UndecodableError,
+    weigh: Callable[[list[Any]], int] = len,
+) -> None:
+    """Depth and nodes of a tree of lists, dicts and scalars. Raises `error`.
+
+    `weigh`: how many nodes the values of one level are; one each, where the tree has natural types only.
+    """
     level: list[Any] = [root]
     nodes = 0
     for _ in range(limits.depth + 1):
-        nodes += len(level)
+        nodes += weigh(level)
         if nodes > limits.nodes:
-            raise error(_too_many(limits))
+            raise error(too_many(limits))
         level = [
             child
             for node in level
@@ -57,7 +74,7 @@ def check_tree(root: Node, limits: CodecLimits, error: type[CodecError] = Undeco
         ]
         if not level:
             return
-    raise error(_too_deep(limits))
+    raise error(too_deep(limits))
 
 
 def check_text(root: Node, limits: CodecLimits) -> None:
@@ -73,7 +90,7 @@ def check_text(root: Node, limits: CodecLimits) -> None:
             todo.extend(node.keys())
             todo.extend(node.values())
         if left < 0:
-            raise UndecodableError(_too_large(limits))
+            raise UndecodableError(too_large(limits))
 
 
 def _json_bytes(text: str) -> int:
@@ -85,73 +102,85 @@ def _json_bytes(text: str) -> int:
     return len(raw) + 5 * long + short
 
 
+Handler: TypeAlias = "Callable[[Any, Any, int, bool], Any]"
+"""Presents one node: given the presenter, the node, its depth, and whether Python must hash it."""
+
+
 class Presenter:
-    """Builds one payload tree. The budgets are its own, so it is used once."""
+    """Builds one payload tree. The budgets are its own, so it is used once.
 
-    __slots__ = ("_bytes_left", "_limits", "_nodes_left", "_target", "_todo")
+    Leaves are presented where they stand, containers are put off: so nothing recurses, and what waits is small.
+    """
 
-    handlers: "ClassVar[dict[type, Callable[[Any, Any, int, bool], Any]]]"
+    __slots__ = ("_bytes_left", "_limits", "_nodes_left", "_target", "_text_fits", "_todo")
 
-    def __init__(self, target: Format, limits: CodecLimits) -> None:
-        """`target`: what need not be tagged."""
+    leaves: "ClassVar[dict[type, Handler]]"
+    containers: "ClassVar[dict[type, Handler]]"
+
+    def __init__(self, target: Format, limits: CodecLimits, text_fits: bool = False) -> None:
+        """`target`: what need not be tagged. `text_fits`: the strings cannot outgrow the limit, whatever they hold."""
         self._target = target
         self._limits = limits
+        self._text_fits = text_fits
         self._nodes_left = limits.nodes
         self._bytes_left = limits.decoded_bytes
-        # What is still to do: a node, where its presentation goes, its depth, and whether Python must hash it.
+        # What is still to do: a container, where its presentation goes, its depth, and whether Python must hash it.
         self._todo: list[tuple[Node, Any, Any, int, bool]] = []
 
     def present(self, root: Node) -> Any:
         """The tree. Raises UndecodableError."""
-        holder: list[Any] = [None]
-        self._todo.append((root, holder, 0, 0, False))
+        holder = self._items((root,), -1, False)
         while self._todo:
             node, into, at, depth, hashed = self._todo.pop()
-            self._nodes_left -= 1
-            if self._nodes_left < 0:
-                raise UndecodableError(_too_many(self._limits))
-            handler = self.handlers.get(type(node))
+            handler = self.containers.get(type(node))
             if handler is None:
                 raise UndecodableError("a class or function as a value")
             into[at] = handler(self, node, depth, hashed)
         return holder[0]
 
-    # -- scalars ---------------------------------------------------------------------------------------
+    # -- leaves ----------------------------------------------------------------------------------------
 
     def _same(self, node: Node, _depth: int, _hashed: bool) -> Any:
         return node
 
     def _str(self, node: str, _depth: int, _hashed: bool) -> str:
-        self._spend_text(node)
+        if not self._text_fits:
+            self._spend_text(node)
         return node
 
     def _int(self, node: int, _depth: int, _hashed: bool) -> Any:
-        self._spend_int(node)
+        if node.bit_length() > _WORD:
+            self._spend_int(node)
         if self._target.int_min <= node <= self._target.int_max:
             return node
+        self._count(TAG_NODES)
         return {"py/int": str(node)}
 
     def _float(self, node: float, _depth: int, _hashed: bool) -> Any:
         if self._target.nonfinite or node - node == 0.0:
             return node
+        self._count(TAG_NODES)
         return {"py/float": repr(node)}
 
     def _bytes(self, node: bytes, _depth: int, _hashed: bool) -> Any:
         self._spend_binary(node)
-        return node if self._target.bytes else {"py/bytes": b64encode(node).decode()}
+        if self._target.bytes:
+            return node
+        self._count(TAG_NODES)
+        return {"py/bytes": b64encode(node).decode()}
 
     def _bytearray(self, node: bytearray, _depth: int, hashed: bool) -> Any:
         self._hashable(not hashed)
         self._spend_binary(node)
-        raw = bytes(node)
-        return {"py/bytearray": raw if self._target.bytes else b64encode(raw).decode()}
+        self._count(TAG_NODES)
+        return {"py/bytearray": bytes(node) if self._target.bytes else b64encode(node).decode()}
 
     def _scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
         self._hashable(not hashed or node.tag != "py/response")
         content = node.content
         self._count_scalar(node)
         if type(content) is str:
-            self._spend_text(content)
+            self._str(content, depth, hashed)
         elif type(content) is dict:
             content = self._response(content)
         else:
@@ -163,8 +192,11 @@ class Presenter:
             self._spend_text(name)
             self._spend_text(value)
         body = content["body"]
-        present_body = self._str if type(body) is str else self._bytes
-        return content | {"body": present_body(body, 0, False)}
+        if type(body) is str:
+            self._spend_text(body)
+            return content
+        self._spend_binary(body)
+        return content | {"body": body if self._target.bytes else {"py/bytes": b64encode(body).decode()}}
 
     def _instance(self, node: Instance, depth: int, hashed: bool) -> Any:
         return self._scalar(shapes.resolve(node), depth, hashed)
@@ -185,6 +217,7 @@ class Presenter:
         return self._items(node, depth, hashed)
 
     def _tuple(self, node: tuple[Node, ...], depth: int, hashed: bool) -> Any:
+        self._count(TAG_NODES)
         return {"py/tuple": self._items(node, depth, hashed)}
 
     def _collection(self, node: Collection, depth: int, hashed: bool) -> Any:
@@ -192,63 +225,72 @@ class Presenter:
             self._hashable(not hashed)
             return {node.tag: self._pairs(node.items, depth)}
         self._hashable(not hashed or node.tag == "py/frozenset")
+        self._count(TAG_NODES)
         return {node.tag: self._items(node.items, depth, True)}
 
     def _dict(self, node: dict[Any, Node], depth: int, hashed: bool) -> Any:
         self._hashable(not hashed)
-        if any(type(key) is Key for key in node) or (len(node) == 1 and not TAGS.isdisjoint(node)):
+        if Key in set(map(type, node)) or (len(node) == 1 and not TAGS.isdisjoint(node)):
             return {"py/dict": self._pairs(node, depth)}
         self._descend(depth, len(node))
         presented: dict[str, Any] = dict.fromkeys(node)
         for key, value in node.items():
-            self._spend_text(key)
-            self._todo.append((value, presented, key, depth + 1, False))
+            self._str(key, depth, False)
+            self._part(value, presented, key, depth + 1, False)
         return presented
 
     def _pairs(self, node: dict[Any, Node], depth: int) -> list[Any]:
-        self._descend(depth, len(node))
+        self._count(TAG_NODES)
+        self._descend(depth, len(node) * (PAIR_NODES + 2))
         pairs = []
         for key, value in node.items():
-            pair = [key, None]
-            if type(key) is Key:
-                self._todo.append((key.node, pair, 0, depth + 1, True))
-            else:
-                self._spend_text(key)
-                self._count(1)
-            self._todo.append((value, pair, 1, depth + 1, False))
+            pair = [None, None]
+            self._part(key.node if type(key) is Key else key, pair, 0, depth + 1, True)
+            self._part(value, pair, 1, depth + 1, False)
             pairs.append(pair)
         return pairs
 
     def _items(self, items: list[Node] | tuple[Node, ...], depth: int, hashed: bool) -> list[Any]:
         self._descend(depth, len(items))
         presented: list[Any] = [None] * len(items)
-        self._todo.extend((item, presented, at, depth + 1, hashed) for at, item in enumerate(items))
+        depth += 1
+        for at, item in enumerate(items):  # `_part` for each, without the call
+            leaf = self.leaves.get(type(item))
+            if leaf is not None:
+                presented[at] = leaf(self, item, depth, hashed)
+            else:
+                self._todo.append((item, presented, at, depth, hashed))
         return presented
+
+    def _part(self, node: Node, into: Any, at: Any, depth: int, hashed: bool) -> None:
+        leaf = self.leaves.get(type(node))
+        if leaf is not None:
+            into[at] = leaf(self, node, depth, hashed)
+        else:
+            self._todo.append((node, into, at, depth, hashed))
 
     # -- budgets ---------------------------------------------------------------------------------------
 
     def _descend(self, depth: int, count: int) -> None:
+        """Count the parts of a container before any of them is looked at."""
         if count and depth >= self._limits.depth:
-            raise UndecodableError(_too_deep(self._limits))
-        self._reserve(count)
-
-    def _reserve(self, count: int) -> None:
-        """What is to do counts already: a small value must not make a long list of it."""
-        if len(self._todo) + count > self._nodes_left:
-            raise UndecodableError(_too_many(self._limits))
+            raise UndecodableError(too_deep(self._limits))
+        self._count(count)
 
     def _count(self, nodes: int) -> None:
         self._nodes_left -= nodes
-        self._reserve(0)
+        if self._nodes_left < 0:
+            raise UndecodableError(too_many(self._limits))
 
     def _count_scalar(self, node: Scalar) -> None:
+        """Count what a value of a class counts beyond itself."""
         weight = RESPONSE_NODES if node.tag == "py/response" else OBJECT_NODES
-        self._count(weight - 1 + HEADER_NODES * node.parts)
+        self._count(weight + HEADER_NODES * node.parts)
 
     def _spend(self, size: int) -> None:
         self._bytes_left -= size
         if self._bytes_left < 0:
-            raise UndecodableError(_too_large(self._limits))
+            raise UndecodableError(too_large(self._limits))
 
     def _spend_int(self, number: int) -> None:
         if number.bit_length() > _WORD:
@@ -265,19 +307,19 @@ class Presenter:
             raise UndecodableError("corrupt pickle: an unhashable key or member")
 
 
-def _too_deep(limits: CodecLimits) -> str:
+def too_deep(limits: CodecLimits) -> str:
     return f"nested more than {limits.depth} deep ([limits] depth), or inside itself"
 
 
-def _too_many(limits: CodecLimits) -> str:
+def too_many(limits: CodecLimits) -> str:
     return f"more than {limits.nodes} nodes ([limits] nodes)"
 
 
-def _too_large(limits: CodecLimits) -> str:
+def too_large(limits: CodecLimits) -> str:
     return f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)"
 
 
-Presenter.handlers = {
+Presenter.leaves = {
     type(None): Presenter._same,
     bool: Presenter._same,
     int: Presenter._int,
@@ -285,13 +327,15 @@ Presenter.handlers = {
     str: Presenter._str,
     bytes: Presenter._bytes,
     bytearray: Presenter._bytearray,
-    list: Presenter._list,
-    tuple: Presenter._tuple,
-    dict: Presenter._dict,
-    Collection: Presenter._collection,
     Instance: Presenter._instance,
     Scalar: Presenter._scalar,
     Zone: Presenter._zone,
     Symbol: Presenter._symbol,
     shapes.OldBytes: Presenter._old_bytes,
+}
+Presenter.containers = {
+    list: Presenter._list,
+    tuple: Presenter._tuple,
+    dict: Presenter._dict,
+    Collection: Presenter._collection,
 }

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal, DecimalException
 from typing import Any, Final
-from uuid import UUID
 
 from proxy.codec.errors import UndecodableError
 from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar, Symbol, Zone
 
 _MAX_DECIMAL_CHARS: Final = 4400
 _SECOND: Final = timedelta(seconds=1)
+_UUIDS: Final = 2**128
 _MAX_STATE: Final = 64
 """Attributes of an object; a Response has six, and what its app adds."""
 
@@ -35,11 +35,10 @@ class OldBytes(bytes):
 
 def symbol(module: str, name: str) -> Symbol:
     """The symbol of a known name; raises UndecodableError, naming it, for any other."""
-    found = Symbol(_MODULES.get(module, module), name)
-    known = _SYMBOLS.get(found)
+    known = _SYMBOLS.get((_MODULES.get(module, module), name))
     if known is None:
         raise UndecodableError(f"an object of class {_printable(module)}.{_printable(name)}")
-    return known  # one object for all, however often the pickle names it
+    return known
 
 
 def reduce(function: Symbol, args: tuple[Node, ...]) -> Node:
@@ -55,7 +54,7 @@ def reduce(function: Symbol, args: tuple[Node, ...]) -> Node:
 
 def new(cls: Symbol, args: tuple[Node, ...]) -> Node:
     """What `cls.__new__(cls, *args)` stands for; raises UndecodableError."""
-    if cls == _MARKUP and len(args) == 1 and type(args[0]) is str:
+    if cls is _MARKUP and len(args) == 1 and type(args[0]) is str:
         return Scalar("py/markup", args[0])
     if cls in _INSTANCES and not args:
         return Instance(cls)
@@ -66,7 +65,7 @@ def build(cls: Symbol, state: Node) -> Node:
     """What BUILD leaves of a state in an object: as in CPython, what is done to `state` later does not matter."""
     if type(state) is not dict or len(state) > _MAX_STATE:
         raise UndecodableError(f"a {cls} of unknown shape")
-    if cls != _UUID:
+    if cls is not _UUID:
         return dict(state)
     try:
         return _uuid(state)  # a third of the size
@@ -138,9 +137,9 @@ def _ordered_dict(pairs: Node = ()) -> Collection:
 def _reconstructor(cls: Node, base: Node, state: Node) -> Node:
     """Protocols 0 and 1: copyreg._reconstructor(cls, base, state)."""
     _check(type(cls) is type(base) is Symbol)
-    if cls == _MARKUP and base in (Symbol("builtins", "str"), Symbol("builtins", "unicode")):
+    if cls is _MARKUP and (base is _STR or base is _UNICODE):
         return new(cls, (state,))
-    _check(base == Symbol("builtins", "object") and state is None)
+    _check(base is _OBJECT and state is None)
     return new(cls, ())
 
 
@@ -203,7 +202,7 @@ def _utc() -> Zone:
 
 def _getattr(owner: Node, name: Node) -> Symbol:
     """The one bound method that a zoneinfo pickles: ZoneInfo._unpickle."""
-    _check(type(owner) is Symbol and owner == Symbol("zoneinfo", "ZoneInfo"))
+    _check(owner is _ZONE_INFO)
     _check(type(name) is str and name == "_unpickle")
     return _ZONE_UNPICKLE
 
@@ -232,7 +231,9 @@ def _uuid(state: Node) -> Scalar:
     number, is_safe = state["int"], state.get("is_safe", 0)
     _check(type(number) is type(is_safe) is int and len(state) <= 2)  # is_safe: of uuid1(), does not make it another
     _check(state.keys() <= {"int", "is_safe"} and -1 <= is_safe <= 0)
-    return Scalar("py/uuid", str(UUID(int=number)))
+    _check(0 <= number < _UUIDS)
+    digits = f"{number:032x}"
+    return Scalar("py/uuid", "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 
 
 def _built(state: Node) -> Scalar:
@@ -280,6 +281,10 @@ def _headers(_state: Node) -> Scalar:
 
 _UUID: Final = Symbol("uuid", "UUID")
 _MARKUP: Final = Symbol("markupsafe", "Markup")
+_STR: Final = Symbol("builtins", "str")
+_UNICODE: Final = Symbol("builtins", "unicode")
+_OBJECT: Final = Symbol("builtins", "object")
+_ZONE_INFO: Final = Symbol("zoneinfo", "ZoneInfo")
 _ZONE_UNPICKLE: Final = Symbol("zoneinfo", "ZoneInfo._unpickle")
 
 _MODULES: Final = {
@@ -320,14 +325,7 @@ _INSTANCES: Final[dict[Symbol, Callable[[Node], Scalar]]] = {
 }
 
 _SYMBOLS: Final = {
-    each: each
-    for each in (
-        *(_CALLS.keys() - {_ZONE_UNPICKLE}),
-        *_INSTANCES,
-        _MARKUP,
-        Symbol("builtins", "object"),
-        Symbol("builtins", "str"),
-        Symbol("builtins", "unicode"),
-        Symbol("zoneinfo", "ZoneInfo"),
-    )
+    (each.module, each.name): each
+    for each in (*_CALLS, *_INSTANCES, _MARKUP, _STR, _UNICODE, _OBJECT, _ZONE_INFO)
+    if each is not _ZONE_UNPICKLE  # no pickle names it: it is an attribute
 }

@@ -11,10 +11,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, DecimalException
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import UUID
 
 from proxy.codec.errors import PayloadError
-from proxy.codec.limits import HEADER_NODES, MAX_INT_DIGITS, OBJECT_NODES, RESPONSE_NODES
+from proxy.codec.limits import HEADER_NODES, MAX_INT_DIGITS, OBJECT_NODES, RESPONSE_NODES, TAG_NODES
 from proxy.codec.pickling import Pickler, Plan, TagWriter
 
 _INT: Final = re.compile(rf"-?[0-9]{{1,{MAX_INT_DIGITS}}}")
@@ -89,8 +88,12 @@ def _float(pickler: Pickler, content: Any, tag: str) -> Plan:
 def _complex(pickler: Pickler, content: Any, tag: str) -> Plan:
     if type(content) is not list or len(content) != 2:
         raise _bad(tag, "an array of two numbers")
-    parts = [part["py/float"] if type(part) is dict and list(part) == ["py/float"] else part for part in content]
-    numbers = b"".join(_float(pickler, part, tag).open for part in parts)
+    numbers = b""
+    for part in content:
+        if type(part) is dict and list(part) == ["py/float"]:
+            pickler.count(TAG_NODES)
+            part = part["py/float"]
+        numbers += _float(pickler, part, tag).open
     return Plan(pickler.symbol("builtins", "complex") + numbers + b"\x86R")
 
 
@@ -162,7 +165,7 @@ def _uuid(pickler: Pickler, content: Any, tag: str) -> Plan:
     if not _UUID.fullmatch(text):
         raise _bad(tag, wanted)
     cls, attribute = pickler.symbol("uuid", "UUID"), pickler.string("int")
-    return Plan(cls + b")\x81}" + attribute + pickler.integer(UUID(text).int) + b"sb")
+    return Plan(cls + b")\x81}" + attribute + pickler.integer(int(text.replace("-", ""), 16)) + b"sb")
 
 
 def _markup(pickler: Pickler, content: Any, tag: str) -> Plan:

@@ -59,7 +59,7 @@ class Transcoder:
         if self._view is not None:
             return stored.PICKLE_MARK + self._view.pickled(payload, self.options.pickle_protocol)
         tagged = bool(self._tags) and self._format.may_have_tags(payload)
-        tree, keyed = self._format.read(payload, limits, tagged)
+        tree, keyed = self._format.read(payload, limits)
         number = tags.top_level_int(tree, self._tags)
         if number is not None:
             return stored.write_int(number)
@@ -77,7 +77,7 @@ class Transcoder:
         """Depth and nodes; JSON's nodes have been counted. Raises PayloadError."""
         limits = self.options.limits
         if self._format is not json_payload or not json_payload.is_shallow(payload, limits.depth):
-            present.check_tree(tree, limits, PayloadError)
+            present.check_tree(tree, limits, PayloadError, self._format.weigh)
 
     def decode(self, value: bytes) -> bytes:
         """The payload of a stored value. Raises UndecodableError, and nothing else."""
@@ -104,7 +104,8 @@ class Transcoder:
                 return self._write(reading.root)
             except OverflowError:
                 pass  # msgpack has no int beyond 64 bits: it gets its tag below
-        return self._write(self._presenter(self._target, limits).present(reading.root))
+        text_fits = reading.tree and reading.text_bytes * json_payload.MOST_BYTES_FOR_ONE <= limits.decoded_bytes
+        return self._write(self._presenter(self._target, limits, text_fits).present(reading.root))
 
     def _write(self, tree: Any) -> bytes:
         """The tree's payload. Raises UndecodableError, and OverflowError as the format's `write` does."""
@@ -116,8 +117,8 @@ class Transcoder:
 
 
 def _may_outgrow(value: bytes, reading: stored.Reading, limits: CodecLimits) -> bool:
-    """Whether JSON's escapes (up to six bytes for one) may make the payload larger than its limit."""
-    if reading.text_bytes * 6 <= limits.decoded_bytes:
+    """Whether JSON's escapes may make the payload larger than its limit."""
+    if reading.text_bytes * json_payload.MOST_BYTES_FOR_ONE <= limits.decoded_bytes:
         return False
     escaped = len(value) - len(value.translate(None, json_payload.ESCAPED))
     return reading.text_bytes + 5 * (escaped + reading.repeated_bytes) > limits.decoded_bytes

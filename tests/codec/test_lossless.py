@@ -3,11 +3,14 @@
 import importlib
 import json
 import pickle
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Hashable
+from copy import deepcopy
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, SafeUUID, uuid1
 from zoneinfo import ZoneInfo
 
@@ -17,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from proxy.codec import PayloadError, UndecodableError
+from proxy.codec import CodecLimits, PayloadError, UndecodableError, machine, pickling
 from proxy.codec.nodes import TAGS
 from proxy.codec.tags import NAMES
 from tests.codec.judge import normal
@@ -137,6 +140,32 @@ def test_both_formats_stand_for_the_same_value(value: Any, protocol: int) -> Non
     assert normal(loaded(as_json.encode(as_json.decode(stored)))) == normal(
         loaded(as_msgpack.encode(as_msgpack.decode(stored)))
     )
+
+
+def least_nodes(payload: str, packed: bytes) -> int:
+    """The least limit under which a payload may be written."""
+
+    def is_refused(nodes: int) -> bool:
+        try:
+            transcoder(payload, limits=CodecLimits(nodes=nodes)).encode(packed)
+        except PayloadError:
+            return True
+        return False
+
+    return bisect_left(range(1, 100_000), True, key=lambda nodes: not is_refused(nodes)) + 1
+
+
+@settings(thorough, max_examples=100)
+@given(VALUES, st.integers(2, 5), st.sampled_from(FORMATS))
+def test_what_may_be_written_under_a_limit_of_nodes_may_be_read_and_written_again(
+    value: Any, protocol: int, payload: str
+) -> None:
+    values = [deepcopy(value) for _ in range(60)]
+    packed = transcoder(payload).decode(stored_by_python(values, 4))
+    # The machine allows itself some slack, which would hide a difference in so small a value.
+    with patch.object(machine, "STRIDE", 64), patch.object(pickling, "MAX_COLLIDABLE", 10**6):
+        codec = transcoder(payload, protocol, limits=CodecLimits(nodes=least_nodes(payload, packed)))
+        assert codec.decode(codec.encode(packed)) == packed
 
 
 @thorough

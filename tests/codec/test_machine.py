@@ -741,17 +741,18 @@ def test_nodes_of_a_stored_value_are_counted_to_the_last_one() -> None:
         rest = nodes - 1
         for body in (
             b"(" + b"N" * rest + b"l.",
-            b"(" + b"N" * rest + b"t.",
+            b"(" + b"N" * (rest - 1) + b"t.",
             b"](" + b"N" * rest + b"e.",
             b"]" + b"Na" * rest + b".",
             b"}(" + b"".join(text(str(at)) + b"N" for at in range(rest)) + b"u.",
             b"}" + b"".join(text(str(at)) + b"Ns" for at in range(rest)) + b".",
-            b"(" + b"".join(b"(K%c\x91" % (at % 256) for at in range(rest // 2)) + b"N" * (rest % 2) + b"l.",
+            b"(" + b"".join(b"(K%c\x91" % (at % 256) for at in range(rest // 3)) + b"N" * (rest % 3) + b"l.",
             b"N\x940(" + b"h\0" * rest + b"l.",
         ):
             assert attempt(body, SMALL) is read
 
 
-def test_a_value_of_python_2_within_the_nodes_is_read() -> None:
-    items = b"".join(b"S'k%d'\np%d\nS'v%d'\np%d\ns" % (at, 2 * at + 2, at, 2 * at + 3) for at in range(999))
-    assert attempt(b"(dp1\n" + items + b".", SMALL)
+def test_lines_of_protocol_0_count_as_they_are_read() -> None:
+    items = [b"S'k%d'\np%d\nS'v%d'\np%d\ns" % (at, 2 * at + 2, at, 2 * at + 3) for at in range(999)]
+    assert attempt(b"(dp1\n" + b"".join(items[:333]) + b".", SMALL) is True
+    assert attempt(b"(dp1\n" + b"".join(items) + b".", SMALL) is False
