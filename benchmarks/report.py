@@ -1,0 +1,48 @@
+"""Where results go: one JSON file for each benchmark, with what it takes to judge them."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+RESULTS: Final = Path(__file__).parent / "results"
+_LIBRARIES: Final = ("hiredis", "msgpack", "msgspec", "uvloop")
+
+
+def write(name: str, settings: dict[str, Any], rows: list[dict[str, Any]]) -> Path:
+    """Write `results/<name>.json`; returns its path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    document = {"benchmark": name, **_circumstances(), "settings": settings, "rows": rows}
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def _circumstances() -> dict[str, Any]:
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+def _commit() -> str:
+    """The commit that is checked out, `+` where the tree differs from it; `unknown` outside a checkout."""
+    git = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+")
+    try:
+        return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
