@@ -16,13 +16,18 @@ from proxy.config import (
     ConfigError,
     EmbeddedTarget,
     Flags,
+    SentinelTarget,
     Settings,
+    TcpTarget,
     UnixAddress,
+    UnixTarget,
     describe,
     load,
 )
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
+from proxy.sentinel import Master
 from proxy.server import ListenError, Server
+from proxy.tls import ClientTls, TlsError
 from proxy.upstream import Upstream
 
 _log = logging.getLogger("proxy.cli")
@@ -92,7 +97,7 @@ def serve(
     try:
         with ExitStack() as stack:
             run_loop(_serve(settings, stack, lambda: load(config, os.environ, flags)))
-    except (ListenError, EmbeddedRedisError) as error:
+    except (ListenError, EmbeddedRedisError, TlsError) as error:
         _fail(str(error))
 
 
@@ -125,8 +130,20 @@ async def _serve(settings: Settings, stack: ExitStack, reread: Callable[[], Sett
         redis = await asyncio.to_thread(stack.enter_context, EmbeddedRedis())
         upstream = Upstream(UnixAddress(redis.path), 0, settings.limits.connect_timeout)
     else:
-        upstream = Upstream(target.address, target.db, settings.limits.connect_timeout)
+        upstream = _upstream(settings, target)
     await Server(settings, upstream, reread).run(_announce)
+
+
+def _upstream(settings: Settings, target: TcpTarget | UnixTarget | SentinelTarget) -> Upstream:
+    """Raises TlsError."""
+    timeout = settings.limits.connect_timeout
+    if isinstance(target, SentinelTarget):
+        return Upstream(Master(target, timeout), target.db, timeout)
+    tls = None
+    if isinstance(target, TcpTarget) and target.tls:
+        given = settings.upstream
+        tls = ClientTls(given.tls_ca, given.tls_cert, given.tls_key, given.tls_server_name)
+    return Upstream(target.address, target.db, timeout, tls)
 
 
 def _announce(server: Server) -> None:

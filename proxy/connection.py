@@ -51,6 +51,9 @@ class Host(Protocol):
     def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         """Run a task, and keep it until it ends."""
 
+    def opened(self, connection: "Connection") -> None:
+        """The client is there."""
+
     def closed(self, connection: "Connection") -> None:
         """The connection has ended, both sides of it."""
 
@@ -87,6 +90,9 @@ class Connection(asyncio.Protocol):
         self._client = transport
         if self._ending:  # aborted before it was made
             self._client.abort()
+            return
+        self._host.opened(self)
+        if self._ending:  # too late: the proxy is stopping
             return
         self._client.pause_reading()
         _keep_alive(self._client)
@@ -147,8 +153,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more: what it has asked is still answered."""
-        if self._ending or self._is_idle or self._session.is_blocked:
-            return False  # as Redis, which drops a command that blocks with its client
+        if self._ending or self._is_idle or self._session.is_blocked or not self._client.can_write_eof():
+            return False  # as Redis, which drops a command that blocks with its client; TLS closes both ways at once
         self._draining = True
         self._watch_half_closed()
         return True
@@ -157,7 +163,7 @@ class Connection(asyncio.Protocol):
         """Wait on, as long as Redis answers or the client takes what it has coming."""
         owed = self._session.pending, self._client.get_write_buffer_size()
         if owed == owed_before:
-            self._close()
+            self.close()
         else:
             self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._watch_half_closed, owed)
 
@@ -172,7 +178,8 @@ class Connection(asyncio.Protocol):
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
-                self._upstream.write_eof()
+                if self._upstream.can_write_eof():
+                    self._upstream.write_eof()
             self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._upstream.abort)
         self._close_if_over()
 
@@ -233,7 +240,7 @@ class Connection(asyncio.Protocol):
             return
         if self._session.pending:
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
-        self._close()
+        self.close()
 
     # -- effects ---------------------------------------------------------------------------------------
 
@@ -253,7 +260,7 @@ class Connection(asyncio.Protocol):
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
             self._last_words(b"")
         elif self._draining and self._is_idle:
-            self._close()
+            self.close()
         else:
             self._adjust()
 
@@ -304,7 +311,7 @@ class Connection(asyncio.Protocol):
         """Close at the next command boundary."""
         self._draining = True
         if self._is_idle:
-            self._close()
+            self.close()
 
     @property
     def _is_idle(self) -> bool:
@@ -327,7 +334,9 @@ class Connection(asyncio.Protocol):
             self._client.write(reply)
         if self._client.can_write_eof():
             self._client.write_eof()
-        self._client.resume_reading()
+            self._client.resume_reading()
+        else:
+            self._client.close()
         if self._timer is not None:
             self._timer.cancel()
         self._linger(self._client.get_write_buffer_size(), _STUCK)
@@ -358,7 +367,7 @@ class Connection(asyncio.Protocol):
         if self._client is None and self._upstream is None and not self._dialing:
             self._host.closed(self)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Flush what the client has coming, and close both sides."""
         self._ending = True
         if self._upstream is not None:

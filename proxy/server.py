@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from proxy import __version__, logs
 from proxy.admin import OK, Answer, Routes, unavailable
@@ -22,13 +23,19 @@ from proxy.converter import Converter
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
+from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Conversion, Converted
+from proxy.tls import ServerTls, TlsError
 from proxy.upstream import Upstream
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
 _FIXED: Final = ("listener", "upstream", "admin", "server")
 """Sections that a reload leaves as they were at the start."""
+_HANDSHAKE_TIMEOUT: Final = 10.0
+"""Seconds that a client may take for its TLS handshake."""
+_FOLLOW: Final = 1.0
+"""Seconds between two questions to the sentinels."""
 _ABORT_TIMEOUT: Final = 1.0
 """Seconds that aborted connections have to be gone; they take one turn of the loop."""
 _TOO_MANY: Final = writers.error("ERR max number of clients reached")
@@ -44,17 +51,20 @@ class Server:
     def __init__(self, settings: Settings, upstream: Upstream, reread: Callable[[], Settings]) -> None:
         """`upstream`: where the settings' target is (an embedded Redis has its own place).
 
-        `reread` reads the settings anew, for HUP; it may raise ConfigError.
+        `reread` reads the settings anew, for HUP; it may raise ConfigError. Raises TlsError.
         """
         self._settings = settings
         self._upstream = upstream
         self._reread = reread
         self._policies = _policies(settings)
         self._converter = Converter()
+        self._tls = [_server_tls(listener) for listener in settings.listener]
         self._servers: list[asyncio.Server] = []
         self._admin: asyncio.Server | None = None
         self._unix_paths: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
+        # Accepted, but not connected yet. Of those whose TLS handshake fails we are not told: they just go.
+        self._arriving: WeakSet[Connection] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
@@ -71,10 +81,12 @@ class Server:
     async def run(self, started: Callable[["Server"], None] = lambda _: None) -> None:
         """Listen until told to stop, then drain. Raises ListenError; `started` is called once all listen."""
         try:
-            for listener in self._settings.listener:
-                await self._listen(listener)
+            for listener, tls in zip(self._settings.listener, self._tls, strict=True):
+                await self._listen(listener, tls)
             await self._listen_admin()
             self._handle_signals()
+            if isinstance(self._upstream.place, Master):
+                self.start(self._follow(self._upstream.place), "follow the master")
             self._ready = True
             started(self)
             await self._stop.wait()
@@ -95,15 +107,19 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     def reload(self) -> None:
-        """Take rules, guard, limits and log anew; what is under way keeps its rule.
+        """Take rules, guard, limits, log and the content of certificate files anew; what is under way keeps its rule.
 
         An invalid configuration changes nothing. Listeners, upstream and admin port stay as they are.
         """
         try:
             settings = self._reread()
-        except ConfigError as error:
+            contexts = [(tls, tls.fresh()) for tls in self._tls if tls is not None]
+            self._upstream.reload_tls()
+        except (ConfigError, TlsError) as error:
             _log.error("nothing was reloaded, the configuration is invalid: %s", error)
             return
+        for tls, context in contexts:
+            tls.use(context)
         fixed = [name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
         if fixed:
             _log.warning("a change of %s takes effect with the next start", ", ".join(fixed))
@@ -112,6 +128,20 @@ class Server:
             connection.set_policy(self._policies[connection.payload])
         logs.configure(settings.log.level, settings.log.format)
         _log.info("reloaded: %d rules", len(settings.rule))
+
+    async def _follow(self, master: Master) -> None:
+        """Close the clients of a master that is none any more: it may be alive, and take writes that will be lost."""
+        known: TcpAddress | None = None
+        while True:
+            with suppress(MasterError):  # an election
+                address = await master.locate()
+                if known is not None and address != known:
+                    _log.warning("%s is now at %s: closing %d clients", master, address, len(self._connections))
+                    self._upstream.close()
+                    for connection in tuple(self._connections):
+                        connection.close()
+                known = address
+            await asyncio.sleep(_FOLLOW)
 
     async def _drain(self) -> None:
         """Stop accepting; let each client finish at a command boundary, until the deadline or a second signal."""
@@ -134,13 +164,15 @@ class Server:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in tuple(self._connections):
+        for connection in (*self._connections, *self._arriving):
             connection.abort()
         if self._connections:  # uvloop fails to close with transports open
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), _ABORT_TIMEOUT)
         await self._converter.close()
         self._upstream.close()
+        if isinstance(self._upstream.place, Master):
+            await self._upstream.place.close()
         for path, inode in self._unix_paths:
             _unlink(path, inode)
         if self.addresses:
@@ -148,35 +180,36 @@ class Server:
 
     # -- listeners -------------------------------------------------------------------------------------
 
-    async def _listen(self, listener: Listener) -> None:
+    async def _listen(self, listener: Listener, tls: ServerTls | None) -> None:
         loop = asyncio.get_running_loop()
         address = listener.address
         accept = self._acceptor(listener.payload)
+        how: Any = {"backlog": _BACKLOG}
+        if tls is not None:
+            how |= {"ssl": tls.context, "ssl_handshake_timeout": _HANDSHAKE_TIMEOUT}
         try:
             if isinstance(address, TcpAddress):
-                server = await loop.create_server(accept, address.host, address.port, backlog=_BACKLOG)
+                server = await loop.create_server(accept, address.host, address.port, **how)
                 port = server.sockets[0].getsockname()[1]
                 address = TcpAddress(address.host, port)
             else:
                 _make_way(address.path)
-                server = await loop.create_unix_server(accept, address.path, backlog=_BACKLOG)
+                server = await loop.create_unix_server(accept, sock=_unix_socket(address.path, listener.mode), **how)
                 self._unix_paths.append((address.path, os.stat(address.path).st_ino))
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
         self._servers.append(server)
         self.addresses.append(address)
-        _log.info("listening on %s for %s clients", address, listener.payload)
+        _log.info("listening on %s for %s clients%s", address, listener.payload, " over TLS" if tls else "")
 
     def _acceptor(self, payload: str) -> Callable[[], asyncio.Protocol]:
         def accept() -> asyncio.Protocol:
-            if len(self._connections) >= self._settings.limits.clients:
+            if len(self._connections) + len(self._arriving) >= self._settings.limits.clients:
                 self.metrics.rejected["max_clients"] += 1
                 return _TurnedAway()
             self.metrics.clients_total += 1
-            self.metrics.clients += 1
             connection = Connection(self, payload, self._policies[payload], self.metrics.clients_total)
-            self._connections.add(connection)
-            self._all_gone.clear()
+            self._arriving.add(connection)
             return connection
 
         return accept
@@ -210,6 +243,15 @@ class Server:
         return Answer("202 Accepted", b"draining\n")
 
     # -- what a connection asks for --------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A client is there, its TLS handshake done."""
+        self._arriving.discard(connection)
+        self._connections.add(connection)
+        self._all_gone.clear()
+        self.metrics.clients += 1
+        if self._stop.is_set():
+            connection.drain()
 
     async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
         """Connect to Redis. Raises UpstreamError."""
@@ -259,6 +301,26 @@ class _TurnedAway(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.WriteTransport", transport).write(_TOO_MANY)
         transport.close()
+
+
+def _server_tls(listener: Listener) -> ServerTls | None:
+    """Raises TlsError."""
+    if listener.tls_cert is None or listener.tls_key is None:
+        return None
+    return ServerTls(listener.tls_cert, listener.tls_key, listener.tls_client_ca)
+
+
+def _unix_socket(path: str, mode: str | None) -> socket.socket:
+    """A bound socket; nobody can connect before it has its mode, because nothing listens on it yet. Raises OSError."""
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.bind(path)
+        if mode is not None:
+            os.chmod(path, int(mode, 8))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _make_way(path: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -10,7 +11,9 @@ import hiredis
 
 from proxy.config import Address, TcpAddress
 from proxy.resp.writers import command
+from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo
+from proxy.tls import ClientTls, tls_reason
 
 _MAX_CACHED: Final = 4096
 _IDLE: Final = 1.0
@@ -27,9 +30,10 @@ class UpstreamError(Exception):
 class Upstream:
     """One Redis, and the ways to reach it."""
 
-    def __init__(self, address: Address, db: int, timeout: float) -> None:
-        """`timeout`: seconds that a dial may take, the name's look-up included."""
-        self.address = address
+    def __init__(self, place: Address | Master, db: int, timeout: float, tls: ClientTls | None = None) -> None:
+        """`timeout`: seconds that a dial may take, the name's look-up and TLS included. `tls`: over TCP only."""
+        self.place = place
+        self.tls = tls
         self._timeout = timeout
         self.setup: tuple[bytes, ...] = (command(b"SELECT", b"%d" % db),) if db else ()
         """What a session sends first, for the database of the url."""
@@ -40,18 +44,40 @@ class Upstream:
 
     async def connect(self, factory: Callable[[], Protocol]) -> Protocol:
         """Dial; the protocol has its transport. Raises UpstreamError."""
-        loop = asyncio.get_running_loop()
+        where: object = self.place
         try:
             async with asyncio.timeout(self._timeout):
-                if isinstance(self.address, TcpAddress):
-                    _, protocol = await loop.create_connection(factory, self.address.host, self.address.port)
-                else:
-                    _, protocol = await loop.create_unix_connection(factory, self.address.path)
+                where = address = await self.locate()
+                if isinstance(address, TcpAddress):
+                    return await self._connect_tcp(factory, address)
+                _, protocol = await asyncio.get_running_loop().create_unix_connection(factory, address.path)
         except TimeoutError:
-            raise UpstreamError(f"cannot reach Redis at {self.address}: no answer in {self._timeout:g} s") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: no answer in {self._timeout:g} s") from None
         except OSError as error:
-            raise UpstreamError(f"cannot reach Redis at {self.address}: {_reason(error)}") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: {_reason(error)}") from None
         return protocol
+
+    async def _connect_tcp(self, factory: Callable[[], Protocol], address: TcpAddress) -> Protocol:
+        how: Any = {}
+        if self.tls is not None:
+            how = {"ssl": self.tls.context, "server_hostname": self.tls.name or address.host}
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(factory, address.host, address.port, **how)
+        return protocol
+
+    async def locate(self) -> Address:
+        """Where Redis is at the moment. Raises UpstreamError if no sentinel knows."""
+        if not isinstance(self.place, Master):
+            return self.place
+        try:
+            return await self.place.locate()
+        except MasterError as error:
+            raise UpstreamError(str(error)) from None
+
+    def reload_tls(self) -> None:
+        """Read CA, certificate and key anew, for dials from now on. Raises TlsError, and then nothing has changed."""
+        if self.tls is not None:
+            self.tls.reload()
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
@@ -93,6 +119,8 @@ class Upstream:
 
 def _reason(error: OSError) -> str:
     """The system's words: asyncio puts "Connect call failed" in their place, uvloop does not."""
+    if isinstance(error, ssl.SSLError):
+        return tls_reason(error)
     if isinstance(error, socket.gaierror) or not error.errno:
         return error.strerror or str(error)
     return os.strerror(error.errno)

@@ -67,6 +67,16 @@ def _command(text: str) -> str:
     return text.upper()
 
 
+def _masked(_secret: str) -> str:
+    return "********"
+
+
+def _mode(text: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError('expected a file mode in octal, as in "0660"')
+    return text
+
+
 def _workers(count: int) -> int:
     if count > 1:
         raise ValueError("more than one worker is not supported by this version yet; expected 1")
@@ -75,11 +85,19 @@ def _workers(count: int) -> int:
 
 Bind: TypeAlias = Annotated[str, _parsed(_bind)]
 NonEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
+Path: TypeAlias = NonEmpty | None
+Secret: TypeAlias = Annotated[NonEmpty, _parsed(lambda text: text, mask=_masked)] | None
 
 
 class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bind: Bind
     payload: Payload = "json"
+    mode: Annotated[str, _parsed(_mode)] | None = None
+    password: Secret = None
+    password_file: Path = None
+    tls_cert: Path = None
+    tls_key: Path = None
+    tls_client_ca: Path = None
 
     @property
     def address(self) -> Address:
@@ -88,6 +106,13 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[str, _parsed(_url, mask=mask_url)] = "redis://127.0.0.1:6379/0"
+    username: NonEmpty | None = None
+    password: Secret = None
+    password_file: Path = None
+    tls_ca: Path = None
+    tls_cert: Path = None
+    tls_key: Path = None
+    tls_server_name: NonEmpty | None = None
 
     @property
     def target(self) -> Target:
