@@ -136,6 +136,15 @@ def test_blocking_flags_are_those_of_the_server(server: Server) -> None:
     assert {name for name in server.commands if COMMANDS[name].blocking} == theirs | {b"WAIT"}
 
 
+def test_pubsub_flags_are_those_of_the_server(server: Server) -> None:
+    if server.version < (7,):
+        pytest.skip("COMMAND lists no subcommands before Redis 7")
+    theirs = {command.name for command in server.commands.values() if "pubsub" in command.flags}
+    turning = {name for name, row in COMMANDS.items() if row.turn in (Turn.SUBSCRIBE, Turn.UNSUBSCRIBE)}
+    asking = {row.name for row in COMMANDS[b"PUBSUB"].subcommands.values()} - {b"PUBSUB|HELP"}
+    assert theirs == turning | asking | {b"PUBLISH", b"SPUBLISH"}
+
+
 HARMLESS = """
     CLIENT|LIST CLUSTER|COUNT-FAILURE-REPORTS CLUSTER|REPLICAS CLUSTER|SLAVES CONFIG|GET FLUSHALL FLUSHDB INFO
     KEYS LASTSAVE LATENCY|DOCTOR LATENCY|GRAPH LATENCY|HISTOGRAM LATENCY|HISTORY LATENCY|LATEST MODULE|LIST
@@ -163,6 +172,7 @@ SAMPLES = """
     BLPOP k1 k2 0
     BZMPOP 0 2 k1 k2 MIN COUNT 2
     CMS.MERGE k1 2 k2 k3 WEIGHTS 1 2
+    COPY k1 k2 DB 1
     DELEX k1 IFEQ v
     DELIFEQ k1 v
     DIGEST k1
@@ -173,6 +183,10 @@ SAMPLES = """
     EVAL_RO script 1 k1
     FCALL name 1 k1 a
     FCALL_RO name 2 k1 k2
+    FT.ADD index k1 1 FIELDS a b
+    FT.MGET index k1 k2
+    FT.SEARCH index *
+    FT.SUGADD k1 text 1
     GEORADIUS k1 0 0 1 m
     GEORADIUS k1 0 0 1 m COUNT 1 STORE k2
     GEORADIUS k1 0 0 1 m storedist k2
@@ -289,7 +303,7 @@ def test_a_container_answers_for_what_it_does_not_know() -> None:
 def test_a_container_is_as_guarded_as_its_worst_subcommand() -> None:
     containers = {name: row.access for name, row in COMMANDS.items() if row.subcommands}
     unguarded = {name for name, access in containers.items() if access is Access.OPEN}
-    assert unguarded == set(request("COMMAND HIMPORT MEMORY OBJECT PUBSUB XGROUP XINFO"))
+    assert unguarded == set(request("COMMAND FT.CURSOR HIMPORT MEMORY OBJECT PUBSUB XGROUP XINFO"))
     assert {access for name, access in containers.items() if name not in unguarded} == {Access.ADMIN}
 
 
@@ -346,7 +360,6 @@ def test_only_transcoding_rows_know_values() -> None:
         if row.managed is not Managed.TRANSCODE:
             assert not row.values(probe), row.name
             assert row.reply is Reply.RAW
-            assert row.options is None
 
 
 @pytest.mark.parametrize(
@@ -374,8 +387,18 @@ def test_values_stand_beside_their_keys(text: str, places: list[tuple[int, int]]
     assert {args[key] for key, _ in places} <= set(find(args).keys(args))
 
 
-@pytest.mark.parametrize(("text", "index"), [("SET k v NX", 3), ("GETEX k PERSIST", 2), ("MSETEX 2 k v k2 v2 NX", 6)])
-def test_options_begin_behind_the_last_value(text: str, index: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("SET k v NX", 3),
+        ("GETEX k PERSIST", 2),
+        ("MSETEX 2 k v k2 v2 NX", 6),
+        ("EXPIRE k 1 NX", 3),
+        ("COPY k k2 DB 1", 3),
+        ("MEMORY USAGE k SAMPLES 5", 3),
+    ],
+)
+def test_options_begin_behind_the_last_argument(text: str, index: int) -> None:
     args = request(text)
     assert find(args).options_at(args) == index
 
@@ -385,7 +408,13 @@ def test_options_on_managed_keys() -> None:
     assert COMMANDS[b"SET"].options == {**expiry, b"NX": 0, b"XX": 0, b"KEEPTTL": 0, b"GET": 0}
     assert COMMANDS[b"MSETEX"].options == {**expiry, b"NX": 0, b"XX": 0, b"KEEPTTL": 0}
     assert COMMANDS[b"GETEX"].options == {**expiry, b"PERSIST": 0}
-    assert {row.name for row in COMMANDS.values() if row.options is not None} == {b"SET", b"MSETEX", b"GETEX"}
+    for name in (b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT"):
+        assert COMMANDS[name].options == {b"NX": 0, b"XX": 0, b"GT": 0, b"LT": 0}
+    assert COMMANDS[b"COPY"].options == {b"DB": 1, b"REPLACE": 0}
+    assert COMMANDS[b"MEMORY|USAGE"].options == {b"SAMPLES": 1}
+    assert {row.name for row in COMMANDS.values() if row.options is not None} == set(
+        request("SET MSETEX GETEX EXPIRE PEXPIRE EXPIREAT PEXPIREAT COPY MEMORY|USAGE")
+    )
     for name in (b"SET", b"MSETEX"):
         assert COMMANDS[name].refused_options == {b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"}
 
