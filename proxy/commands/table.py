@@ -3,9 +3,8 @@
 Pure data. Names, key positions and flags follow COMMAND of a live Redis 7.0 (a test compares them, on 6.2
 too), and for later commands the published descriptions: `src/commands/*.json` of redis/redis and
 valkey-io/valkey, `commands.json` of RedisBloom, RediSearch, RedisJSON and RedisTimeSeries, the command pages
-of redis.io and valkey.io. A row refuses managed keys unless it says
-otherwise. A command that is not here (a later one, or that of another module) is looked up at the server
-when a client first sends it.
+of redis.io and valkey.io. A row refuses managed keys unless it says otherwise. A command that is not here
+(a later one, or that of another module) is looked up at the server when a client first sends it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,6 +67,13 @@ def _waits(names: str, keys: KeyFinder) -> list[Command]:
     return _rows(names, keys, writes=True, blocking=True)
 
 
+def _with_options(
+    rows: Iterable[Command], options: Mapping[bytes, int], unknown: str = "ERR syntax error"
+) -> Iterable[Command]:
+    """`rows` with options behind their two arguments."""
+    return [replace(row, options=options, options_from=3, unknown_option=unknown) for row in rows]
+
+
 def _admin(names: str, keys: KeyFinder = no_keys, *, writes: bool = False) -> list[Command]:
     return _rows(names, keys, access=Access.ADMIN, writes=writes)
 
@@ -114,16 +120,6 @@ _VALUES = (
     Command(b"MGET", since(1), _TRANSCODE, reply=Reply.VALUES),
 )  # fmt: skip
 
-
-def _with_options(
-    rows: Iterable[Command], options: Mapping[bytes, int], unknown: str = "ERR syntax error"
-) -> Iterable[Command]:
-    """`rows` with options behind their two arguments."""
-    return [replace(row, options=options, options_from=3, unknown_option=unknown) for row in rows]
-
-
-_EXPIRY_CONDITIONS = {b"NX": 0, b"XX": 0, b"GT": 0, b"LT": 0}
-
 # DELEX without a condition would be harmless, but DEL does the same.
 _STRINGS = (
     *_writes("INCR DECR INCRBY DECRBY", managed=_PASS),
@@ -137,6 +133,8 @@ _STRINGS = (
     *_admin("PFDEBUG", at(2), writes=True),
     *_admin("PFSELFTEST"),
 )
+
+_EXPIRY_CONDITIONS = {b"NX": 0, b"XX": 0, b"GT": 0, b"LT": 0}
 
 _KEYS = (
     *_writes("DEL UNLINK", since(1), managed=_PASS),
