@@ -13,6 +13,7 @@ import redis
 from tests.e2e.attempts import EVIL, LIBRARY, OBEYED, PLANTING, PREFIX, REST, SPELLINGS, Attempt, Spell
 from tests.e2e.conftest import PrivateRedis, RedisServer
 from tests.e2e.framing import SMUGGLED, SMUGGLING
+from tests.e2e.inspection import Found, everything
 from tests.e2e.proxy_process import Address, ProxyProcess
 from tests.e2e.test_conversations import byte_by_byte, whole
 from tests.e2e.wire import Wire, request
@@ -23,21 +24,6 @@ TRIES = PLANTING + OBEYED + REST
 LISTENERS = ("json", "msgpack", "unix")
 KEPT = b"41"
 """What a managed key holds that an attempt finds there."""
-
-# Every key of every database that is not `free:`, with what it is: seen by Redis itself.
-INSPECT = """
-local found = {}
-for db = 0, 15 do
-    redis.call('SELECT', db)
-    for _, key in ipairs(redis.call('KEYS', '*')) do
-        if string.sub(key, 1, 5) ~= 'free:' then
-            local kind = redis.call('TYPE', key).ok
-            table.insert(found, {db, key, kind, kind == 'string' and redis.call('GET', key) or ''})
-        end
-    end
-end
-return found
-"""
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +60,9 @@ def payloads(server: redis.Redis) -> dict[str, bytes]:
     return {"$DUMP": server.dump("free:dump"), "$FUNCTIONS": server.function_dump()}
 
 
-def found(server: redis.Redis) -> list[tuple[int, bytes, bytes, bytes]]:
-    """Database, name, type and string of all that is under a managed key, straight from Redis."""
-    return [tuple(row) for row in server.eval(INSPECT, 0) if row[1].startswith(PREFIX)]
+def found(server: redis.Redis) -> list[Found]:
+    """All that is under a managed key, in any database."""
+    return [one for one in everything(server) if one.key.startswith(PREFIX)]
 
 
 def converse(wire: Wire, tries: Iterable[Attempt], spell: Spell, more: dict[str, bytes]) -> list[bytes]:
