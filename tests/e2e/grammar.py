@@ -23,7 +23,8 @@ _BENT = 0.15
 _REPEATED_LIKE_KEYS = ("weight", "id")
 _NUMBERS = {
     "timeout": (0.01,), "milliseconds": (5, 50), "cursor": (0,), "destination-db": range(16), "index": range(16),
-    "longitude": (0, 1.5), "latitude": (0, 1.5), "port": (1,), "bit": (0, 1), "frequency": (1,), "ttl": (0, 90_000),
+    "longitude": (0, 1.5), "latitude": (0, 1.5), "port": (1,), "bit": (0, 1), "offset": (0, 0, 1),
+    "count": (1, 2, 10), "frequency": (1,), "ttl": (0, 90_000),
 }  # fmt: skip
 _WORDS = {
     "id": (b"0", b"*", b"9-1", b"$", b">", b"1-1"), "min": (b"0", b"-inf", b"-", b"[a"), "max": (b"9", b"+inf", b"+"),

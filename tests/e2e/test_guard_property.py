@@ -8,7 +8,7 @@ soon as the guard has a hole, which is tested with proxies that have one.
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +27,9 @@ from proxy.config import Flags, load
 from proxy.policy import As, Policy, Rule
 from tests.e2e.attempts import EVIL, LIBRARY, SET_ARGV, SYMBOLS
 from tests.e2e.conftest import RedisServer, StartProxy
-from tests.e2e.grammar import VALUES, Grammar, table_rows
+from tests.e2e.grammar import Grammar, table_rows
 from tests.e2e.inspection import Found, everything
-from tests.e2e.proxy_process import Address, ProxyProcess
+from tests.e2e.proxy_process import Address
 from tests.e2e.wire import Wire, request
 
 RULES = """
