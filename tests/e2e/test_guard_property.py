@@ -30,6 +30,7 @@ from tests.e2e.conftest import RedisServer, StartProxy
 from tests.e2e.grammar import Grammar, table_rows
 from tests.e2e.inspection import Found, everything
 from tests.e2e.proxy_process import Address
+from tests.e2e.test_lookups import FORGETFUL
 from tests.e2e.wire import Wire, request
 
 RULES = """
@@ -217,6 +218,17 @@ def test_nothing_is_planted(
     assert (
         len({name for name, stat in direct.info("commandstats").items() if stat["calls"] > stat["failed_calls"]}) > 200
     )
+
+
+def test_nothing_is_planted_where_commands_have_to_be_looked_up(
+    start_proxy: StartProxy, direct: redis.Redis, grammar: Grammar, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(RULES)
+    proxy = start_proxy("--config", str(config), command=FORGETFUL)
+    trial = Trial(proxy.json, direct, policy(config, "json"), grammar, ROWS)
+    hold(trial, max_examples=200)
+    assert trial.outcome.carried_out > 0.1 * trial.outcome.sent
 
 
 def show_the_hole(trial: Trial) -> None:
