@@ -80,13 +80,12 @@ class Outcome:
     carried_out: int = 0
 
     def count(self, sent: int, replies: bytes) -> None:
-        """Replies of any protocol, and what EXEC holds: errors and `+QUEUED` are nothing carried out."""
+        """Neither errors nor `+QUEUED` are anything carried out."""
         reader = hiredis.Reader()
         reader.feed(replies)
-        while (reply := reader.gets()) is not False:
-            queue = reply if isinstance(reply, list) and reply else [reply]
-            self.carried_out += sum(one != b"QUEUED" and not isinstance(one, hiredis.ReplyError) for one in queue[:1])
         self.sent += sent
+        while (reply := reader.gets()) is not False:
+            self.carried_out += reply != b"QUEUED" and not isinstance(reply, hiredis.ReplyError)
 
 
 @dataclass
@@ -104,11 +103,11 @@ class Trial:
     def planted(self, steps: list[Step]) -> list[Found]:
         """What stands under a managed key and should not, after these commands."""
         self._start_over()
-        commands = list(self._commands(steps))
+        commands = [*self._commands(steps), [b"QUIT"]]
         note("\n".join(map(repr, commands)))
         with Wire(self.address) as wire:
             with suppress(BrokenPipeError, ConnectionResetError):  # the commands themselves may end it
-                wire.send(b"".join(request(*args) for args in commands) + request("QUIT"))
+                wire.send(b"".join(request(*args) for args in commands))
             self.outcome.count(len(commands), wire.until_closed())
         words = {word for args in commands for word in args}
         return [one for one in everything(self.server) if not self._is_rightful(one, words)]
