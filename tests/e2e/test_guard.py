@@ -111,11 +111,8 @@ class TestThroughTheProxy:
         for db in DATABASES:
             client.send(spell(["SELECT", str(db)]))
             assert client.reply() == b"+OK\r\n"
-            replies = converse(client, PLANTING + OBEYED + REST, spell, more)
-            heard = [
-                one.line for one, reply in zip(PLANTING + OBEYED + REST, replies, strict=True) if reply[:1] != b"-"
-            ]
-            assert heard == []
+            replies = converse(client, TRIES, spell, more)
+            assert [one.line for one, reply in zip(TRIES, replies, strict=True) if not reply.startswith(b"-")] == []
         assert found(direct) == []
 
     @pytest.mark.parametrize("spelling", ["as written", "inline"])
@@ -177,7 +174,9 @@ class TestNamesThatEndAtANul:
                 replies = [wire.reply() for _ in some]
                 if good := [one for one, reply in zip(some, replies, strict=True) if not reply.startswith(b"-")]:
                     return good
-        pytest.fail("this Redis has no such name: nothing is proven")
+        if not client.info("server")["redis_version"].startswith("7.0"):
+            pytest.skip("this Redis has no such name")
+        raise AssertionError("Redis 7.0 is known to have such names")
 
     @pytest.mark.parametrize("spelling", ["as written", "inline"])
     @pytest.mark.parametrize(
