@@ -205,8 +205,10 @@ class Command:
         values: Finds the (index of key, index of value) of every cached value that a request writes; None if
             that cannot be told, and then the request must be refused.
         reply: Where stored values stand in the reply.
-        options: The options known to be safe on a managed key, each with its number of operands. They begin
-            at `options_at`; any other word there must be refused. None: no options.
+        options: The options known to be safe on a managed key, each with its number of operands; any other word
+            where options stand must be refused, one with a NUL in it too. None: no options.
+        options_from: Index at which options begin, where no value is written.
+        unknown_option: Redis' own error for such a word, which stands in it as `{}`.
         refused_options: Options that compare bytes, which equal values need not share: refused by name.
         patterns: Finds the patterns through which a request reads keys that it does not name.
         turn: How it turns the conversation.
@@ -222,6 +224,8 @@ class Command:
     values: ValueFinder = field(default=no_values, repr=False)
     reply: Reply = Reply.RAW
     options: Mapping[bytes, int] | None = field(default=None, repr=False)
+    options_from: int = field(default=2, repr=False)
+    unknown_option: str = field(default="ERR syntax error", repr=False)
     refused_options: frozenset[bytes] = field(default=frozenset(), repr=False)
     patterns: KeyFinder = field(default=no_keys, repr=False)
     turn: Turn = Turn.NONE
@@ -231,9 +235,9 @@ class Command:
     subcommands: Mapping[bytes, "Command"] | None = field(default=None, repr=False)
 
     def options_at(self, args: Args) -> int:
-        """Index at which options begin: behind the last value, or the key where no value is written."""
+        """Index at which options begin: behind the last value, if any is written."""
         values = self.values(args)
-        return values[-1][1] + 1 if values else 2
+        return values[-1][1] + 1 if values else self.options_from
 
     @property
     def pins(self) -> bool:

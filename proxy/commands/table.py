@@ -2,9 +2,9 @@
 
 Pure data. Names, key positions and flags follow COMMAND of a live Redis 7.0 (a test compares them, on 6.2
 too), and for later commands the published descriptions: `src/commands/*.json` of redis/redis and
-valkey-io/valkey, the command pages of redis.io and valkey.io. A row refuses managed keys unless it says
-otherwise. A command that is not here (most of RediSearch, for one) is looked up at the server when a
-client first sends it.
+valkey-io/valkey, `commands.json` of RedisBloom, RediSearch, RedisJSON and RedisTimeSeries, the command pages
+of redis.io and valkey.io. A row refuses managed keys unless it says otherwise. A command that is not here
+(a later one, or that of another module) is looked up at the server when a client first sends it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,6 +67,13 @@ def _waits(names: str, keys: KeyFinder) -> list[Command]:
     return _rows(names, keys, writes=True, blocking=True)
 
 
+def _with_options(
+    rows: Iterable[Command], options: Mapping[bytes, int], unknown: str = "ERR syntax error"
+) -> Iterable[Command]:
+    """`rows` with options behind their two arguments."""
+    return [replace(row, options=options, options_from=3, unknown_option=unknown) for row in rows]
+
+
 def _admin(names: str, keys: KeyFinder = no_keys, *, writes: bool = False) -> list[Command]:
     return _rows(names, keys, access=Access.ADMIN, writes=writes)
 
@@ -127,10 +134,18 @@ _STRINGS = (
     *_admin("PFSELFTEST"),
 )
 
+_EXPIRY_CONDITIONS = {b"NX": 0, b"XX": 0, b"GT": 0, b"LT": 0}
+
 _KEYS = (
     *_writes("DEL UNLINK", since(1), managed=_PASS),
-    *_writes("EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST MOVE", managed=_PASS),
-    *_writes("RENAME RENAMENX COPY", first_two, managed=_SAME_RULE),
+    *_with_options(
+        _writes("EXPIRE PEXPIRE EXPIREAT PEXPIREAT", managed=_PASS),
+        _EXPIRY_CONDITIONS,
+        unknown="ERR Unsupported option {}",
+    ),
+    *_writes("PERSIST MOVE", managed=_PASS),
+    *_writes("RENAME RENAMENX", first_two, managed=_SAME_RULE),
+    *_with_options(_writes("COPY", first_two, managed=_SAME_RULE), {b"DB": 1, b"REPLACE": 0}),
     *_writes("RESTORE RESTORE-ASKING"),
     Command(b"SORT", first_and_after(b"STORE", options_at=2), patterns=sort_patterns, writes=True),
     Command(b"SORT_RO", first, patterns=sort_patterns),
@@ -146,7 +161,7 @@ _KEYS = (
     ),
     _container(
         "MEMORY",
-        _reads("USAGE", at(2), managed=_PASS),
+        _with_options(_reads("USAGE", at(2), managed=_PASS), {b"SAMPLES": 1}),
         _rows("DOCTOR HELP MALLOC-STATS PURGE STATS"),
         keys=since(2),
     ),
@@ -234,8 +249,9 @@ _ARRAYS_AND_VECTORS = (
 _MODULES = (
     *_writes("BF.RESERVE BF.ADD BF.MADD BF.INSERT BF.LOADCHUNK"),
     *_reads("BF.EXISTS BF.MEXISTS BF.SCANDUMP BF.INFO BF.CARD"),
-    *_writes("CF.RESERVE CF.ADD CF.ADDNX CF.INSERT CF.INSERTNX CF.DEL CF.LOADCHUNK"),
+    *_writes("CF.RESERVE CF.ADD CF.ADDNX CF.INSERT CF.INSERTNX CF.DEL CF.COMPACT CF.LOADCHUNK"),
     *_reads("CF.EXISTS CF.MEXISTS CF.COUNT CF.SCANDUMP CF.INFO"),
+    *_reads("BF.DEBUG CF.DEBUG"),
     *_writes("CMS.INITBYDIM CMS.INITBYPROB CMS.INCRBY"),
     *_writes("CMS.MERGE TDIGEST.MERGE", counted(2, also=first)),
     *_reads("CMS.QUERY CMS.INFO"),
@@ -257,9 +273,23 @@ _MODULES = (
     *_reads("TS.NRANGE TS.NREVRANGE", counted(1)),
     *_reads("TS.MGET TS.MRANGE TS.MREVRANGE TS.QUERYINDEX TS.QUERYLABELS", no_keys),
     *_rows("TS.READ", first, blocking=True),
-    # RediSearch flags these as mere reads, so that a look-up at the server would let them through.
+)
+
+# Indexes and dictionaries are no keys; suggestions and (in the old commands) documents are.
+_SEARCH = (
+    *_writes("FT.CREATE FT.ALTER FT.DROP FT.DROPINDEX FT.SYNADD FT.SYNUPDATE FT.DICTADD FT.DICTDEL", no_keys),
+    *_writes("FT.ALIASADD FT.ALIASDEL FT.ALIASUPDATE", no_keys),
+    *_writes("FT.SUGADD FT.SUGDEL"),
+    *_writes("FT.ADD FT.ADDHASH FT.DEL FT.SAFEADD FT.SETPAYLOAD", at(2)),
+    *_reads("FT.AGGREGATE FT.HYBRID FT.SEARCH FT.PROFILE FT.EXPLAIN FT.EXPLAINCLI FT.SPELLCHECK", no_keys),
+    *_reads("FT.INFO FT._LIST FT.ALIASLIST FT.DICTDUMP FT.SYNDUMP FT.TAGVALS", no_keys),
+    *_reads("FT.SUGGET FT.SUGLEN"),
+    *_reads("FT.GET", at(2)),
+    *_reads("FT.MGET", since(2)),
+    _container("FT.CURSOR", _rows("DEL GC PROFILE READ")),
+    # Flagged as mere reads, so that a look-up at the server would let them through.
     _container("FT.CONFIG", _rows("GET HELP"), _admin("SET", writes=True)),
-    *_admin("_FT.CONFIG _FT.DEBUG"),
+    *_admin("_FT.CONFIG _FT.DEBUG FT.DEBUG"),
 )
 
 # EXEC takes conditions on keys in Valkey's unstable branch: byte comparisons, so any argument may be a key.
@@ -338,7 +368,7 @@ _SERVER = (
 
 _FAMILIES = (
     _VALUES, _STRINGS, _KEYS, _DATABASES, _HASHES, _LISTS, _SETS, _SORTED_SETS, _GEO, _STREAMS,
-    _ARRAYS_AND_VECTORS, _MODULES, _CONVERSATION, _CHANNELS, _SCRIPTS, _SERVER,
+    _ARRAYS_AND_VECTORS, _MODULES, _SEARCH, _CONVERSATION, _CHANNELS, _SCRIPTS, _SERVER,
 )  # fmt: skip
 
 

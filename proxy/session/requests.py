@@ -167,7 +167,8 @@ class RequestHalf:
         args, raw = request
         command = find(args)
         if command is None:
-            if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME:
+            # Redis runs no name with a bar, but COMMAND INFO knows those of subcommands.
+            if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME and b"|" not in args[0]:
                 self._take_unknown(request, args[0].upper())
             else:
                 self._refuse(_unknown_command(args))
@@ -423,7 +424,7 @@ def _bad_option(command: Command, args: list[bytes]) -> str | None:
         if option in command.refused_options:
             return f"{_OURS}{option.decode()} is refused on cached values: equal values need not have equal bytes"
         if operands is None:
-            return "ERR syntax error"
+            return command.unknown_option.format(_c_string(args[at]))
         at += 1 + operands
     return None
 

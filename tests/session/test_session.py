@@ -148,6 +148,25 @@ class TestValues:
         played = play().command(b"SET", b"m:a", b"v", option).to_upstream(POISON)
         played.replies(b"-ERR x\r\n").to_client(b"-ERR syntax error\r\n")
 
+    @pytest.mark.parametrize(
+        ("args", "error"),
+        [
+            ((b"EXPIRE", b"m:a", b"1", b"NX\0x"), b"-ERR Unsupported option NX\r\n"),
+            ((b"PEXPIREAT", b"m:a", b"1", b"xx", b"{0}"), b"-ERR Unsupported option {0}\r\n"),
+            ((b"COPY", b"m:a", b"m:b", b"REPLACE\0"), b"-ERR syntax error\r\n"),
+            ((b"COPY", b"m:a", b"m:b", b"DB", b"1", b"SOON"), b"-ERR syntax error\r\n"),
+            ((b"MEMORY", b"USAGE", b"m:a", b"SAMPLES\0", b"1"), b"-ERR syntax error\r\n"),
+        ],
+    )
+    def test_so_is_one_of_a_command_that_passes(self, play: Play, args: tuple[bytes, ...], error: bytes) -> None:
+        play().command(*args).to_upstream(POISON).replies(b"-ERR x\r\n").to_client(error)
+
+    @pytest.mark.parametrize(
+        "args", [(b"EXPIRE", b"m:a", b"1", b"nx"), (b"COPY", b"m:a", b"m:b", b"db", b"1", b"replace")]
+    )
+    def test_known_options_pass(self, play: Play, args: tuple[bytes, ...]) -> None:
+        play().command(*args).to_upstream(command(*args))
+
     def test_default_ttl_is_given_to_a_set_without_expiry(self, play: Play) -> None:
         played = (
             play(policy(rule(default_ttl=7)))
@@ -174,10 +193,15 @@ class TestRefusing:
         played = play().command(*args).to_upstream(POISON).replies(b"-ERR wrong number\r\n")
         assert played.client.startswith(b"-ERR flask-cache-proxy: ")
 
-    @pytest.mark.parametrize("name", [b"SET\x00319", b"GET\r\n", b"s e t", "gét".encode()])
+    @pytest.mark.parametrize("name", [b"SET\x00319", b"GET\r\n", b"s e t", "gét".encode(), b"config|get", b"SET|"])
     def test_a_name_with_odd_bytes_is_unknown(self, play: Play, name: bytes) -> None:
         played = play().command(name, b"m:a", b"!evil").to_upstream(POISON).replies(b"-ERR x\r\n")
         assert played.client.startswith(b"-ERR unknown command '")
+
+    def test_a_name_with_a_bar_and_nothing_behind_it_is_unknown(self, play: Play) -> None:
+        played = play().command(b"foo|bar").to_upstream(POISON).replies(b"-ERR x\r\n")
+        played.to_client(b"-ERR unknown command 'foo|bar', with args beginning with: \r\n")
+        assert not played.lookups
 
     def test_an_odd_subcommand_is_unknown(self, play: Play) -> None:
         played = play().command(b"CONFIG", b"SET\0x", b"dir", b"/").to_upstream(POISON).replies(b"-ERR x\r\n")

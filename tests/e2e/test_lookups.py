@@ -1,0 +1,103 @@
+"""Commands that the table does not hold: the proxy of these tests has forgotten most, and Redis knows them all."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from tests.e2e.conftest import RedisServer
+from tests.e2e.proxy_process import Address, ProxyProcess
+from tests.e2e.wire import Wire, pipeline
+
+pytestmark = pytest.mark.usefixtures("redis_7")
+
+Connect = Callable[[Address], Wire]
+
+_FORGET = """
+import proxy.commands as commands
+from proxy.commands import Access, Managed, Turn
+
+def is_kept(row):
+    return row.turn is not Turn.NONE or row.managed is Managed.TRANSCODE or row.access is Access.CLOSE
+
+for spelling, row in list(commands._BY_SPELLING.items()):
+    if row.subcommands is not None:
+        for name in [name for name, one in row.subcommands.items() if not is_kept(one)]:
+            del row.subcommands[name]
+    elif not is_kept(row):
+        del commands._BY_SPELLING[spelling]
+
+from proxy.cli import main
+main()
+"""
+FORGETFUL = (sys.executable, "-W", "error", "-c", _FORGET, "serve")
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(redis_server: RedisServer) -> Iterator[ProxyProcess]:
+    """A proxy that knows only what transcodes or turns the conversation."""
+    proxy = ProxyProcess(
+        ["--listen", "json=127.0.0.1:0", "--upstream", f"unix://{redis_server.unix}"],
+        command=FORGETFUL,
+    )
+    try:
+        yield proxy.wait_until_ready()
+    finally:
+        proxy.stop()
+
+
+@pytest.fixture
+def client(proxy: ProxyProcess, connect: Connect) -> Wire:
+    """A raw connection to it."""
+    return connect(proxy.json)
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        ("STRLEN other", b":1\r\n"),
+        ("strlen other", b":1\r\n"),
+        ("GETRANGE other 0 -1", b"$1\r\nx\r\n"),
+        ("LRANGE none 0 -1", b"*0\r\n"),
+        ("EXISTS other none other", b":2\r\n"),
+        ("OBJECT ENCODING other", b"$6\r\nembstr\r\n"),
+        ("KEYS o*", b"*1\r\n$5\r\nother\r\n"),
+        ("DBSIZE", b":1\r\n"),
+        ("NOSUCH other", b"-ERR unknown command 'NOSUCH', with args beginning with: 'other' \r\n"),
+        ("OBJECT NOSUCH other", b"-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.\r\n"),
+    ],
+)
+def test_a_plain_read_of_keys_of_no_rule_passes(client: Wire, direct: redis.Redis, line: str, reply: bytes) -> None:
+    direct.set("other", "x")
+    client.send(pipeline(line, "MULTI", line, "EXEC"))
+    assert client.reply() == reply
+    assert client.reply() == b"+OK\r\n"
+    if reply.startswith(b"-"):
+        assert client.reply() == reply
+    else:
+        assert client.reply() == b"+QUEUED\r\n"
+        assert client.reply() == b"*1\r\n" + reply
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "STRLEN flask_cache_k", "EXISTS other flask_cache_k", "OBJECT ENCODING flask_cache_k", "STRLEN|X other",
+        "LRANGE flask_cache_k 0 1", "APPEND other x", "APPEND flask_cache_k x", "DEL other", "INCR other",
+        "RPUSH other x", "BLPOP other 1", "BRPOPLPUSH other flask_cache_k 1", "SORT other STORE flask_cache_k",
+        "SORT_RO other", "ZUNION 1 other", "EVAL_RO x 0", "EVAL x 0", "CONFIG SET maxmemory 0", "CONFIG GET maxmemory",
+        "DEBUG SLEEP 0", "SAVE", "PUBLISH c x", "CLIENT KILL ID 99999999", "XGROUP CREATE other g $ MKSTREAM",
+        "FLUSHALL", "SWAPDB 0 1", "SHUTDOWN NOSAVE", "REPLICAOF NO ONE", "PSYNC ? -1", "MODULE LIST", "ACL LIST",
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused(client: Wire, direct: redis.Redis, line: str) -> None:
+    direct.set("other", "x")
+    client.send(pipeline(line, "MULTI", line, "EXEC"))
+    refused = client.reply()
+    assert refused.startswith((b"-ERR flask-cache-proxy: ", b"-ERR unknown "))
+    assert client.reply() == b"+OK\r\n"
+    assert client.reply() == refused
+    assert client.reply().startswith(b"-EXECABORT")
+    assert direct.get("other") == b"x"
+    assert direct.dbsize() == 1
