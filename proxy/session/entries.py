@@ -53,6 +53,15 @@ class Refusal(Entry):
     reply: bytes
 
 
+class MustFail(Entry):
+    """A request went upstream that Redis must refuse, in its own words."""
+
+    __slots__ = ()
+
+
+MUST_FAIL = MustFail()
+
+
 @dataclass(frozen=True, slots=True)
 class Last(Entry):
     """Nothing went upstream: `reply` is ours, and the conversation ends with it."""
