@@ -216,7 +216,8 @@ class RequestHalf:
         self._send(_POISON, Refusal(writers.error(text)))
 
     def _end(self, reply: bytes, reason: str) -> None:
-        self._conversation.entries.append(Last(reply, reason))
+        silent = self._conversation.muted or self._conversation.skip_next
+        self._conversation.entries.append(Last(b"" if silent else reply, reason))
         self.stall = Stall.ENDED
 
     # -- who may send what -----------------------------------------------------------------------------

@@ -404,6 +404,11 @@ class TestConversation:
         played.replies(b"+PONG\r\n").to_client(b"+PONG\r\n-ERR Protocol error: expected '$', got ':'\r\n")
         assert played.closed
 
+    @pytest.mark.parametrize("mode", [b"OFF", b"SKIP"])
+    def test_a_protocol_error_is_not_told_to_a_client_that_wants_no_replies(self, play: Play, mode: bytes) -> None:
+        played = play().command(b"CLIENT", b"REPLY", mode).replies(b"+OK\r\n").sends(b"*x\r\n").to_client(b"")
+        assert played.closed
+
     def test_http_is_closed_without_a_word(self, play: Play) -> None:
         played = play().sends(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n").to_client(b"").to_upstream(b"")
         assert played.closed
