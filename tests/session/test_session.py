@@ -68,6 +68,12 @@ class TestForwarding:
     def test_a_reply_to_nothing_closes(self, play: Play) -> None:
         assert play().replies(b"+OK\r\n").closed
 
+    @pytest.mark.parametrize("odd", [b"\0", b"?1\r\n", b"$?\r\n"])
+    def test_a_reply_of_no_known_kind_closes(self, play: Play, odd: bytes) -> None:
+        played = play().command(b"GET", b"m:a").command(b"PING").replies(b"$2\r\n!v\r\n" + odd)
+        played.to_client(b"$1\r\nv\r\n")
+        assert played.closed
+
     def test_an_error_before_any_request_reaches_the_client(self, play: Play) -> None:
         played = play().replies(b"-ERR max number of clients reached\r\n")
         played.to_client(b"-ERR max number of clients reached\r\n")

@@ -1,10 +1,14 @@
 """Random conversations, straight and through: the same bytes come back, and the same data is left behind.
 
+On managed keys too: where payloads are written as we write them, nothing but the key's name tells the two apart.
+
 Hypothesis makes them, so a failure prints the shortest conversation that it could find, with the blob that repeats it.
 What differs by design is left out: the SUBSCRIBE family and CLIENT REPLY inside MULTI, and administrators' commands.
 """
 
 # ruff: noqa: E501 (a vocabulary reads best in long lines)
+
+from dataclasses import dataclass, field
 
 import pytest
 import redis
@@ -12,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.conftest import RedisServer
-from tests.e2e.conversations.scripts import comparable, converse, whole
-from tests.e2e.proxy_process import ProxyProcess
+from tests.e2e.conversations.scripts import Cut, comparable, converse, whole
+from tests.e2e.proxy_process import Address, ProxyProcess
 from tests.e2e.wire import pipeline, request
 from tests.resp.streams import cuts, pieces
 
@@ -64,62 +68,111 @@ WORDS = {
 }  # fmt: skip
 
 
+MANAGED_WORDS = {
+    "K": ["flask_cache_1", "flask_cache_2", "flask_cache_none"],
+    "V": ["1", "-7", "1.5", '"text"', "[1,null]", '{"a":true}', '"' + "x" * 60 + '"'],
+    "T": ["1000000", "0", "-1", "x"],
+    "D": ["0", "1", "99"],
+}
+
+MANAGED = """
+SET K V|SET K V|SET K V EX T|SET K V GET|SET K V NX|SET K V XX GET|SET K V KEEPTTL|SET K V PX T NX|SETEX K T V|PSETEX K T V|SETNX K V|GETSET K V
+MSET K V K V|MSET K V o V|MSETNX K V K V|GET K|GET K|MGET K o K|MGET K K|GETDEL K|GETEX K EX T|GETEX K PERSIST|INCR K|DECR K|INCRBY K T|DECRBY K T
+DEL K K|UNLINK K|EXISTS K K|EXPIRE K T|EXPIRE K 1000000 XX|PERSIST K|TTL K|TYPE K|RENAME K K|RENAMENX K K|COPY K K|COPY K K REPLACE|TOUCH K K
+MOVE K D|OBJECT REFCOUNT K|WATCH K|WATCH K o|DBSIZE|FLUSHDB|SWAPDB 0 1|SELECT D|APPEND o x|SET o x GET|RPUSH l x|LRANGE l 0 -1|NOSUCH x
+"""
+
+
 def _templates(text: str) -> list[list[str]]:
     return [line.split() for line in text.replace("\n", "|").split("|") if line]
 
 
 @st.composite
-def _commands(draw: st.DrawFn, templates: list[list[str]]) -> list[str]:
+def _commands(draw: st.DrawFn, templates: list[list[str]], words: dict[str, list[str]]) -> list[str]:
     """One command, now and then in lower case, or with a word too few, too many or out of place."""
-    words = [draw(st.sampled_from(WORDS[word])) if word in WORDS else word for word in draw(st.sampled_from(templates))]
+    command = [
+        draw(st.sampled_from(words[word])) if word in words else word for word in draw(st.sampled_from(templates))
+    ]
     match draw(st.integers(0, 19)):
         case 0:
-            words[0] = words[0].lower()
-        case 1 if len(words) > 1:
-            words.pop()
+            command[0] = command[0].lower()
+        case 1 if len(command) > 1:
+            command.pop()
         case 2:
-            words.append("extra")
-        case 3 if len(words) > 1:
-            words[draw(st.integers(1, len(words) - 1))] = "odd"
-    return words
+            command.append("7")
+        case 3 if len(command) > 1 and words is WORDS:
+            command[draw(st.integers(1, len(command) - 1))] = "odd"
+    return command
 
 
-@st.composite
-def conversations(draw: st.DrawFn) -> list[list[str]]:
+def _conversations(*commands: st.SearchStrategy[list[str]]) -> st.SearchStrategy[list[list[str]]]:
     """Commands in a row; what differs by design inside MULTI stands where no MULTI can be open."""
-    data, turns = _commands(_templates(DATA)), _commands(_templates(TURNS))
-    anything = data | turns | _commands(_templates(ONLY_OUTSIDE_MULTI))
+    return st.lists(st.one_of(commands), min_size=1, max_size=40).map(_by_design)
+
+
+def _by_design(commands: list[list[str]]) -> list[list[str]]:
     said: list[list[str]] = []
     perhaps_in_multi = False
-    for words in draw(st.lists(anything, min_size=1, max_size=40)):
-        name = words[0].upper()
-        if perhaps_in_multi and (
-            name.endswith("SUBSCRIBE") or [one.upper() for one in words[:2]] == ["CLIENT", "REPLY"]
-        ):
+    for command in commands:
+        name = command[0].upper()
+        if perhaps_in_multi and (name.endswith("SUBSCRIBE") or [name, *command[1:2]] == ["CLIENT", "REPLY"]):
             continue
         if name == "MULTI":
             perhaps_in_multi = True
-        elif name in ("EXEC", "DISCARD", "RESET") and len(words) == 1:
+        elif name in ("EXEC", "DISCARD", "RESET") and len(command) == 1:
             perhaps_in_multi = False
-        said.append(words)
+        said.append(command)
     return said
 
 
+TURNING = _commands(_templates(TURNS), WORDS)
+MOSTLY_OUTSIDE = _commands(_templates(ONLY_OUTSIDE_MULTI), WORDS)
+OTHER_KEYS = _conversations(_commands(_templates(DATA), WORDS), TURNING, MOSTLY_OUTSIDE)
+MANAGED_KEYS = _conversations(_commands(_templates(MANAGED), MANAGED_WORDS), TURNING, MOSTLY_OUTSIDE)
+
+
+@dataclass(frozen=True)
+class TwoWays:
+    """To Redis and through the proxy."""
+
+    straight: Address
+    through: Address
+    direct: redis.Redis = field(repr=False)
+
+    def compare(self, straight: list[list[str]], through: list[list[str]], cut: Cut) -> list[bytes]:
+        """What comes back must be the same; returns what is left behind, either way."""
+        came, left = [], []
+        for address, said, cut_it in ((self.straight, straight, whole), (self.through, through, cut)):
+            self.direct.flushall()
+            script = b"".join(request(*words) for words in said)
+            came.append(comparable(converse(address, [script], pipeline("RESET", "QUIT"), cut_it)))
+            left.append(self.direct.execute_command("DEBUG", "DIGEST"))
+        assert came[1] == came[0]
+        return left
+
+
 @pytest.fixture
-def two_ways(proxy: ProxyProcess, redis_server: RedisServer):
-    return redis_server.unix, proxy.json
+def two_ways(proxy: ProxyProcess, redis_server: RedisServer, direct: redis.Redis) -> TwoWays:
+    """The session's Redis, and the proxy before it."""
+    return TwoWays(redis_server.unix, proxy.json, direct)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=conversations(), at=cuts)
+often = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@often
+@given(said=OTHER_KEYS, at=cuts)
 def test_a_random_conversation_is_the_same_through_the_proxy(
-    two_ways, direct: redis.Redis, said: list[list[str]], at: list[int]
+    two_ways: TwoWays, said: list[list[str]], at: list[int]
 ) -> None:
-    script = b"".join(request(*words) for words in said)
-    came, left = [], []
-    for address, cut in zip(two_ways, (whole, lambda data: pieces(data, at)), strict=True):
-        direct.flushall()
-        came.append(comparable(converse(address, [script], pipeline("RESET", "QUIT"), cut, direct)))
-        left.append(direct.execute_command("DEBUG", "DIGEST"))
-    assert came[1] == came[0]
+    left = two_ways.compare(said, said, lambda data: pieces(data, at))
     assert left[1] == left[0]
+
+
+@often
+@given(said=MANAGED_KEYS, at=cuts)
+def test_a_random_conversation_on_managed_keys_is_the_same_as_on_others(
+    two_ways: TwoWays, said: list[list[str]], at: list[int]
+) -> None:
+    others = [[word.replace("flask_cache_", "plain_") for word in command] for command in said]
+    two_ways.compare(others, said, lambda data: pieces(data, at))
