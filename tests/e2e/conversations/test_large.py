@@ -40,7 +40,7 @@ def test_replies_of_100_mb_are_streamed_in_flat_memory(
         direct.setrange(key, 100 * MIB, "end")
     direct.rpush("l", *[b"x" * 1000] * 10_000)
     script = lines("GET a|MULTI|GET b|EXEC|LRANGE l 0 -1|MGET none a|QUIT")
-    proxy = start_proxy()
+    proxy = start_proxy(env={"FLASK_CACHE_PROXY_LIMITS_BUFFERED_BYTES": str(4 * MIB)})  # a slow reader fills it
     with Wire(proxy.json) as client:
         client("GET", "none")
     before = proxy.peak_bytes()
