@@ -2,10 +2,15 @@
 
 # ruff: noqa: E501 (a conversation reads best on one line)
 
-import pytest
+from collections.abc import Iterator
 
-from tests.e2e.conversations.conftest import Both
-from tests.e2e.conversations.scripts import lines
+import pytest
+import redis
+
+from tests.e2e.conftest import RedisServer
+from tests.e2e.conversations.conftest import Both, comparison
+from tests.e2e.conversations.scripts import Cut, lines
+from tests.e2e.proxy_process import ProxyProcess
 
 COMMANDS = {
     "strings": "SET a 1|GET a|INCR a|APPEND a 23|GETRANGE a 0 -1|STRLEN a|MSET b x c y|MGET a b none c|GETDEL b|GET b",
@@ -47,3 +52,35 @@ def test_replies_are_the_same(both: Both, hello: bytes, name: str) -> None:
 
 def test_every_entry_of_the_slow_log_is_there(both: Both, hello: bytes) -> None:
     both(hello + lines("SLOWLOG GET 0|SLOWLOG GET -2|SLOWLOG LEN"), setup="SLOWLOG RESET")
+
+
+ADMINISTRATORS = {
+    "clients": "CLIENT NO-EVICT on|CLIENT NO-EVICT x|CLIENT PAUSE x|CLIENT UNPAUSE|CLIENT KILL ID 99999999|CLIENT KILL x|CLIENT UNBLOCK 99999999|CLIENT UNBLOCK x",
+    "diagnoses": "LATENCY RESET|LATENCY DOCTOR|LATENCY GRAPH x|SLOWLOG RESET|SLOWLOG GET 0|ACL LOG RESET|ACL LOG|DEBUG SLEEP 0|DEBUG NOSUCH",
+    "users and settings": "ACL LIST|ACL USERS|ACL GETUSER default|ACL GETUSER nobody|ACL DRYRUN default get a|CONFIG SET maxmemory x|CONFIG SET a|CONFIG SET a b|CONFIG RESETSTAT x",
+    "scripts": "EVAL return{1,{2}} 0|EVAL x 0|MULTI|EVAL return{1} 0|SCRIPT EXISTS 00|EXEC|EVALSHA 00 0|FUNCTION LOAD x|FUNCTION LIST|FCALL f 0|FUNCTION DELETE f|SCRIPT KILL|FUNCTION KILL",
+    "replication": "REPLICAOF|REPLICAOF a|FAILOVER x|SHUTDOWN x|MIGRATE a|MODULE LIST|MODULE UNLOAD x|MODULE LOAD",
+}  # fmt: skip
+OPENED = '[guard]\nscripts = "allow"\nallow = ["ACL", "CLIENT", "CONFIG", "DEBUG", "FAILOVER", "FUNCTION", "LATENCY", "MIGRATE", "MODULE", "REPLICAOF", "SCRIPT", "SHUTDOWN", "SLOWLOG"]\n'
+
+
+@pytest.fixture(scope="module")
+def opened(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
+    """A proxy that allows what administrators need."""
+    config = tmp_path_factory.mktemp("opened") / "config.toml"
+    config.write_text(OPENED)
+    proxy = ProxyProcess(
+        ["--config", str(config), "--listen", "json=127.0.0.1:0", "--upstream", f"unix://{redis_server.unix}"]
+    )
+    try:
+        yield proxy.wait_until_ready()
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.parametrize("name", ADMINISTRATORS)
+def test_what_the_guard_allows_is_answered_the_same(
+    opened: ProxyProcess, direct: redis.Redis, redis_server: RedisServer, hello: bytes, cut: Cut, name: str
+) -> None:
+    both = comparison(redis_server.unix, opened.json, cut, lambda _: direct.flushall())
+    assert both(hello + lines(ADMINISTRATORS[name]))
