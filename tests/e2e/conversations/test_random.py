@@ -99,7 +99,7 @@ def _commands(draw: st.DrawFn, templates: list[list[str]], words: dict[str, list
         case 1 if len(command) > 1:
             command.pop()
         case 2:
-            command.append("7")
+            command.append("0.01")  # where it ends up as a timeout, nobody waits long
         case 3 if len(command) > 1 and words is WORDS:
             command[draw(st.integers(1, len(command) - 1))] = "odd"
     return command
