@@ -3,6 +3,7 @@
 No key in these conversations is managed, unless a test says so: those differ by design.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -20,6 +21,15 @@ class Both(Protocol):
 
     def __call__(self, *script: Step, end: bytes = ..., setup: str = ..., order: bool = ...) -> bytes:
         """`setup`: lines that fill Redis before; `order`: False where the reply has none."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def redis_7(redis_server: RedisServer) -> None:
+    """The scripts hold commands of Redis 7, and its words for what it does not know: older ones put them otherwise."""
+    with redis.Redis(unix_socket_path=redis_server.unix) as client:
+        version = client.info("server")["redis_version"]
+    if int(version.partition(".")[0]) < 7:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"this is Redis {version}")
 
 
 @pytest.fixture(scope="package")
