@@ -12,10 +12,10 @@ import redis
 
 from tests.e2e.attempts import EVIL, LIBRARY, OBEYED, PLANTING, PREFIX, REST, SPELLINGS, Attempt, Spell
 from tests.e2e.conftest import PrivateRedis, RedisServer
+from tests.e2e.conversations.scripts import byte_by_byte, whole
 from tests.e2e.framing import SMUGGLED, SMUGGLING
 from tests.e2e.inspection import Found, everything
 from tests.e2e.proxy_process import Address, ProxyProcess
-from tests.e2e.test_conversations import byte_by_byte, whole
 from tests.e2e.wire import Wire, request
 
 pytestmark = pytest.mark.usefixtures("redis_7")
