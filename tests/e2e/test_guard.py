@@ -133,7 +133,11 @@ class TestThroughTheProxy:
             ]
             client.send(b"".join(script))
             replies = [client.reply() for _ in script]
-            if attempt not in REST:  # of these some fail only when they run
+            if attempt in REST:  # some of these fail in other ways
+                continue
+            if replies[-3] == b"+QUEUED\r\n":  # an option that Redis itself refuses when it runs
+                assert replies[-1].startswith(b"*2\r\n-"), attempt.line
+            else:
                 assert replies[-3].startswith(b"-"), attempt.line
                 assert replies[-1].startswith(b"-EXECABORT"), attempt.line
         assert found(direct) == []
