@@ -82,7 +82,8 @@ class Upstream:
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
 
-        Where it cannot be asked, the answer has no flags, which lets nothing through, and is not kept.
+        Where it does not say (the connection has no password), the answer has no flags, which lets nothing
+        through, but the reason; it is not kept.
         """
         if name in self._command_info:
             return self._command_info[name]
@@ -90,10 +91,10 @@ class Upstream:
             try:
                 async with asyncio.timeout(self._timeout):
                     info = await self._ask(command(b"COMMAND", b"INFO", name))
-            except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError):
+            except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError) as error:
                 self.close()
-                return CommandInfo(frozenset())
-        if info is not None and len(self._command_info) < _MAX_CACHED:
+                return CommandInfo(unknown_because=str(error) or f"no answer in {self._timeout:g} s")
+        if info is not None and not info.unknown_because and len(self._command_info) < _MAX_CACHED:
             self._command_info[name] = info  # what it does not know, a module may bring
         return info
 
@@ -127,9 +128,11 @@ def _reason(error: OSError) -> str:
 
 
 def _command_info(reply: object) -> CommandInfo | None:
-    """The flags in the reply to COMMAND INFO of one name: `[[name, arity, [flag, ...], ...]]` or `[nil]`."""
+    """The flags in the reply to COMMAND INFO of one name: `[[name, arity, [flag, ...], ...]]`, `[nil]` or an error."""
+    if isinstance(reply, hiredis.ReplyError):
+        return CommandInfo(unknown_because=str(reply))
     if not isinstance(reply, list) or len(reply) != 1:
-        raise OSError("COMMAND INFO was refused")
+        raise OSError("an odd reply to COMMAND INFO")
     (row,) = reply
     if row is None:
         return None

@@ -10,7 +10,7 @@ looks. FramingError: the bytes are not RESP.
 RESP3 as in https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
 """
 
-from typing import Final
+from typing import Final, NoReturn
 
 from proxy.resp.errors import FramingError
 
@@ -81,7 +81,7 @@ class ReplyFramer:
         """The type byte of the value at the head; 0: nothing there."""
         if self._pos == len(self._data) and not self._join():
             return 0
-        return self._data[self._pos]
+        return self._data[self._pos] or self._unknown(0)
 
     def starts_with(self, prefix: bytes) -> bool | None:
         """Whether the value at the head starts with `prefix`; None: need more to know."""
@@ -203,7 +203,7 @@ class ReplyFramer:
                 counted = outermost or kind not in _UNCOUNTED
                 left += max(count, 0) * _ELEMENTS_PER_COUNT[kind] - counted
             else:
-                raise FramingError(f"unknown reply type {kind:#04x}")
+                self._unknown(kind)
             outermost = False
             pos = end + 2
         if pos > start:
@@ -263,6 +263,9 @@ class ReplyFramer:
             self._join()
             end = self._data.find(b"\n", 0, MAX_LINE_BYTES)
         return end
+
+    def _unknown(self, kind: int) -> NoReturn:
+        raise FramingError(f"unknown reply type {kind:#04x}")
 
     def _number(self, start: int, end: int) -> int:
         text = self._data[start:end]

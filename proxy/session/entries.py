@@ -54,6 +54,16 @@ class Refusal(Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class MustFail(Entry):
+    """A request went upstream with an option that Redis must refuse. Its other errors pass."""
+
+    error: bytes
+    """What Redis says of that option ..."""
+    instead: bytes
+    """... and would have said of the client's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Last(Entry):
     """Nothing went upstream: `reply` is ours, and the conversation ends with it."""
 

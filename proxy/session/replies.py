@@ -25,6 +25,7 @@ from proxy.session.entries import (
     Entry,
     Hello,
     Last,
+    MustFail,
     Muted,
     Refusal,
     ReplyMode,
@@ -112,9 +113,7 @@ class ReplyHalf:
             return self._forward(self._sink, self._then)
         head = self._head()
         if type(head) is Last:
-            self.out.append(head.reply)
-            conversation.close_reason = head.reason
-            return False
+            return self._end(head)
         kind = framer.kind()
         if not kind:
             return False
@@ -125,19 +124,27 @@ class ReplyHalf:
         if not self._levels:
             if kind == _ARRAY and conversation.only_messages:
                 return self._message()
-            if kind == _STATUS and conversation.monitoring:
-                return self._monitor_line(head)
-            if head is None:
-                return self._unsolicited(kind)
-            if conversation.in_multi and kind == _STATUS:
-                queued = framer.starts_with(b"+QUEUED\r\n")
-                if queued is None:
-                    return False
-                if queued:
-                    return self._queue(head)
+            if kind == _STATUS and (conversation.in_multi or conversation.monitoring):
+                return self._status(head)
         if head is None:
-            raise FramingError("a reply to nothing")
+            return self._unsolicited(kind)
         return _HANDLERS[type(head)](self, head, kind)
+
+    def _end(self, last: Last) -> bool:
+        self.out.append(last.reply)
+        self._conversation.close_reason = last.reason
+        return False
+
+    def _status(self, head: Entry | None) -> bool:
+        """Inside MULTI it may be `+QUEUED`, after MONITOR a line of the log."""
+        if self._conversation.monitoring:
+            return self._monitor_line(head)
+        if head is None:
+            return self._unsolicited(_STATUS)
+        queued = self._framer.starts_with(b"+QUEUED\r\n")
+        if queued is None:
+            return False
+        return self._queue(head) if queued else _HANDLERS[type(head)](self, head, _STATUS)
 
     # -- the FIFO --------------------------------------------------------------------------------------
 
@@ -301,6 +308,14 @@ class ReplyHalf:
         if kind not in (_ERROR, _BULK_ERROR):
             raise FramingError("a poison did not fail")
         return self._drop(entry.reply)
+
+    def _must_fail(self, entry: MustFail, kind: int) -> bool:
+        if kind not in (_ERROR, _BULK_ERROR):
+            raise FramingError("a poison did not fail")
+        as_foreseen = self._framer.starts_with(entry.error)
+        if as_foreseen is None:
+            return False
+        return self._drop(entry.instead) if as_foreseen else self._pass(entry, kind)
 
     def _setup(self, _entry: Entry, kind: int) -> bool:
         if kind not in (_ERROR, _STATUS):
@@ -467,6 +482,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[ReplyHalf, Any, int], bool]]] = {
     Decode: ReplyHalf._decode,
     Each: ReplyHalf._each,
     Refusal: ReplyHalf._refusal,
+    MustFail: ReplyHalf._must_fail,
     Setup: ReplyHalf._setup,
     Turning: ReplyHalf._turning,
     Hello: ReplyHalf._hello,

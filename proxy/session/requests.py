@@ -10,7 +10,7 @@ are not in yet. Requests behind it wait, in order.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ from proxy.codec import CodecError, Transcoder
 from proxy.commands import VALID_NAME, Access, Command, Managed, Reply, Turn, find
 from proxy.policy import As, Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
+from proxy.session import words
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
@@ -28,6 +29,7 @@ from proxy.session.entries import (
     Entry,
     Hello,
     Last,
+    MustFail,
     Muted,
     Refusal,
     ReplyMode,
@@ -40,6 +42,8 @@ from proxy.session.entries import (
 
 _POISON: Final = writers.command(b"GET")
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
+_NO_OPTION: Final = b"?"
+"""An option that no command has."""
 _OURS: Final = "ERR flask-cache-proxy: "
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
@@ -75,7 +79,9 @@ class Stall(Enum):
 class CommandInfo(NamedTuple):
     """What the server says of a command that the table does not hold."""
 
-    flags: frozenset[str]
+    flags: frozenset[str] = frozenset()
+    unknown_because: str = ""
+    """Why it does not say anything."""
 
     @property
     def is_harmless(self) -> bool:
@@ -171,7 +177,7 @@ class RequestHalf:
             if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME and b"|" not in args[0]:
                 self._take_unknown(request, args[0].upper())
             else:
-                self._refuse(_unknown_command(args))
+                self._refuse(words.unknown_command(args))
         elif command.subcommands is not None:
             self._take_container(command, request)
         elif self._is_open(command, args) and (command.turn is Turn.NONE or self._turn(command, request)):
@@ -185,7 +191,7 @@ class RequestHalf:
         elif VALID_NAME.fullmatch(args[1]) and len(args[1]) <= _LONGEST_NAME:
             self._take_unknown(request, command.name + b"|" + args[1].upper())
         else:
-            self._refuse(_unknown_subcommand(args))
+            self._refuse(words.unknown_subcommand(args))
 
     def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
         rules = list(map(self.policy.match, command.keys(args)))
@@ -213,7 +219,8 @@ class RequestHalf:
         self._send(_POISON, Refusal(writers.error(text)))
 
     def _end(self, reply: bytes, reason: str) -> None:
-        self._conversation.entries.append(Last(reply, reason))
+        silent = self._conversation.muted or self._conversation.skip_next
+        self._conversation.entries.append(Last(b"" if silent else reply, reason))
         self.stall = Stall.ENDED
 
     # -- who may send what -----------------------------------------------------------------------------
@@ -228,7 +235,7 @@ class RequestHalf:
         elif command.access is Access.CLOSE:
             self._end(b"", "an HTTP request on a Redis port")
         elif command.access is Access.UNKNOWN_SUBCOMMAND:
-            self._refuse(_unknown_subcommand(args))
+            self._refuse(words.unknown_subcommand(args))
         elif command.access is Access.SCRIPT:
             if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
                 return True
@@ -262,7 +269,7 @@ class RequestHalf:
             return
         name = self._looking_up.decode()
         if info is None and b"|" in self._looking_up:
-            self._refuse(_unknown_subcommand(request.args))  # a server before Redis 7 knows no row for it
+            self._refuse(words.unknown_subcommand(request.args))  # a server before Redis 7 knows no row for it
         elif info is None:
             self._send(request.raw, PASS)  # for the server's own error
         elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
@@ -270,42 +277,45 @@ class RequestHalf:
         elif info.is_harmless or self.policy.guard.names(self._looking_up):
             self._send(request.raw, PASS)
         else:
-            self._refuse(f'{_OURS}{name} is not known here; "{name}" in [guard] allow lets it through')
+            why = f", and Redis does not say what it is ({info.unknown_because})" if info.unknown_because else ""
+            self._refuse(f'{_OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
 
     # -- turns of the conversation ---------------------------------------------------------------------
 
     def _turn(self, command: Command, request: Request) -> bool:
         """Deal with a command that changes the conversation; True: it goes on as any other."""
-        turn = command.turn
-        needs_setup = turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
-        if turn in _BARRIERS or needs_setup:
+        take = _TURNS.get(command.turn)
+        if take is None or any(map(self.policy.match, command.keys(request.args))):
+            return True
+        needs_setup = command.turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
+        if command.turn in _BARRIERS or needs_setup:
+            self.stall = Stall.BARRIER
             if self._conversation.entries:
                 self._waiting = request
-                self.stall = Stall.BARRIER
                 return False
-            self.stall = Stall.BARRIER
-        args, raw = request
-        if turn is Turn.HELLO:
-            self._send(raw, Hello({b"2": 2, b"3": 3}.get(args[1]) if len(args) > 1 else None))
-        elif turn is Turn.RESET:
-            # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
-            skipped, self._conversation.skip_next = self._conversation.skip_next, False
-            self._owe(raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
-        elif turn in _TURNING and not any(self.policy.match(key) is not None for key in command.keys(args)):
-            self._send(raw, _TURNING[turn])
-        elif turn in (Turn.SUBSCRIBE, Turn.UNSUBSCRIBE):
-            self._subscribe(turn, request)
-        elif turn is Turn.CLIENT_REPLY:
-            self._set_reply_mode(request)
-        elif turn is Turn.AUTH:
-            self._send(raw, PASS)
-        else:
-            return True
-        if turn is Turn.QUIT:
-            self.stall = Stall.ENDED
-        elif needs_setup and not self._conversation.in_multi and not self._conversation.selected:
+        take(self, command.turn, request)
+        if needs_setup and not self._conversation.in_multi and not self._conversation.selected:
             self.send_setup()
         return False
+
+    def _step(self, turn: Turn, request: Request) -> None:
+        self._send(request.raw, _TURNING[turn])
+
+    def _quit(self, turn: Turn, request: Request) -> None:
+        self._step(turn, request)
+        self.stall = Stall.ENDED
+
+    def _reset(self, turn: Turn, request: Request) -> None:
+        # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
+        skipped, self._conversation.skip_next = self._conversation.skip_next, False
+        self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
+
+    def _hello(self, _turn: Turn, request: Request) -> None:
+        version = request.args[1] if len(request.args) > 1 else b""
+        self._send(request.raw, Hello({b"2": 2, b"3": 3}.get(version)))
+
+    def _authenticate(self, _turn: Turn, request: Request) -> None:
+        self._send(request.raw, PASS)
 
     def send_setup(self) -> None:
         """Send the proxy's own commands."""
@@ -326,7 +336,7 @@ class RequestHalf:
             current = self._conversation.subscribed.get(kind.replace(b"un", b"", 1), 0)
             self._owe(raw, Subscription(kind, count or max(1, current)))
 
-    def _set_reply_mode(self, request: Request) -> None:
+    def _set_reply_mode(self, _turn: Turn, request: Request) -> None:
         args, raw = request
         # Redis compares the mode as a C string, which ends at a NUL.
         word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
@@ -340,9 +350,11 @@ class RequestHalf:
     # -- managed keys ----------------------------------------------------------------------------------
 
     def _take_managed(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None]) -> None:
-        reason = _forbidden(command, rules) or _bad_option(command, args)
-        if reason is not None:
+        option = _odd_option(command, args)
+        if (reason := _forbidden(command, rules, option)) is not None:
             self._refuse(reason)
+        elif option is not None:
+            self._send(_misspelt(command, args), _must_fail(command, option))
         elif command.managed is not Managed.TRANSCODE:
             self._send(raw, PASS)
         else:
@@ -402,7 +414,7 @@ def _encode(transcoder: Transcoder, payload: bytes) -> Converted:
         return error
 
 
-def _forbidden(command: Command, rules: list[Rule | None]) -> str | None:
+def _forbidden(command: Command, rules: list[Rule | None], odd_option: bytes | None) -> str | None:
     """Why a command may not name these keys; None: it may."""
     if command.managed is Managed.REFUSE:
         return f"{_OURS}{_name(command)} is refused on keys that hold cached values: it works on their stored bytes"
@@ -410,23 +422,39 @@ def _forbidden(command: Command, rules: list[Rule | None]) -> str | None:
         return f"{_OURS}{_name(command)} must stay within the keys of one rule"
     if command.writes and any(rule is not None and rule.treats_as is As.READ_ONLY for rule in rules):
         return f"{_OURS}{_name(command)} is refused: the rule of this key is read-only"
+    if odd_option in command.refused_options:
+        return f"{_OURS}{odd_option.decode()} is refused on cached values: equal values need not have equal bytes"
     return None
 
 
-def _bad_option(command: Command, args: list[bytes]) -> str | None:
-    """An option that we do not know may do anything: a NUL in it, or one of a newer Redis."""
+def _odd_option(command: Command, args: list[bytes]) -> bytes | None:
+    """The first option that is not known to be safe: it may do anything, with a NUL in it or on a newer Redis."""
     if command.options is None:
         return None
     at = command.options_at(args)
     while at < len(args):
         option = args[at].upper()
         operands = command.options.get(option)
-        if option in command.refused_options:
-            return f"{_OURS}{option.decode()} is refused on cached values: equal values need not have equal bytes"
         if operands is None:
-            return command.unknown_option.format(_c_string(args[at]))
+            return option
         at += 1 + operands
     return None
+
+
+def _misspelt(command: Command, args: list[bytes]) -> bytes:
+    """The request with an option that no Redis has, and without its values.
+
+    A poison that inside MULTI is queued, as Redis queues what has a syntax error, and fails at its place in EXEC.
+    """
+    values = {place for _, place in command.values(args) or ()}
+    kept = args[: command.options_at(args)]
+    return writers.command(*(b"" if at in values else arg for at, arg in enumerate(kept)), _NO_OPTION)
+
+
+def _must_fail(command: Command, option: bytes) -> MustFail:
+    """The poison's error, and what Redis would have said of `option`."""
+    sent, instead = (writers.error(words.unknown_option(command.unknown_option, each)) for each in (_NO_OPTION, option))
+    return MustFail(sent, instead)
 
 
 def _expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
@@ -453,19 +481,13 @@ def _name(command: Command) -> str:
     return command.name.decode().replace("|", " ")
 
 
-def _unknown_command(args: list[bytes]) -> str:
-    """Redis' text (server.c, commandCheckExistence)."""
-    shown = b""
-    for arg in args[1:]:
-        if len(shown) >= 128:
-            break
-        shown += b"'%b' " % arg[: 128 - len(shown)].partition(b"\0")[0]
-    return f"ERR unknown command '{_c_string(args[0][:128])}', with args beginning with: {_c_string(shown)}"
-
-
-def _unknown_subcommand(args: list[bytes]) -> str:
-    return f"ERR unknown subcommand '{_c_string(args[1][:128])}'. Try {_c_string(args[0]).upper()} HELP."
-
-
-def _c_string(text: bytes) -> str:
-    return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+_TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {
+    **dict.fromkeys((Turn.MULTI, Turn.EXEC, Turn.DISCARD, Turn.MONITOR, Turn.SELECT), RequestHalf._step),
+    Turn.QUIT: RequestHalf._quit,
+    Turn.RESET: RequestHalf._reset,
+    Turn.HELLO: RequestHalf._hello,
+    Turn.AUTH: RequestHalf._authenticate,
+    Turn.SUBSCRIBE: RequestHalf._subscribe,
+    Turn.UNSUBSCRIBE: RequestHalf._subscribe,
+    Turn.CLIENT_REPLY: RequestHalf._set_reply_mode,
+}

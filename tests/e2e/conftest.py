@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,19 +50,13 @@ def direct(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
-    """One proxy for a module's tests, with a JSON and a msgpack listener. Tests use `proxy`."""
+@contextmanager
+def two_listeners(redis_server: RedisServer, home: Path) -> Iterator[ProxyProcess]:
+    """A proxy with a JSON and a msgpack listener before the session's Redis."""
+    listeners = ["--listen", "json=127.0.0.1:0", "--listen", "msgpack=127.0.0.1:0"]
     proxy = ProxyProcess(
-        [
-            "--listen",
-            "json=127.0.0.1:0",
-            "--listen",
-            "msgpack=127.0.0.1:0",
-            "--upstream",
-            f"unix://{redis_server.unix}",
-        ],
-        env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{tmp_path_factory.mktemp('admin') / 'admin.sock'}"},
+        [*listeners, "--upstream", f"unix://{redis_server.unix}"],
+        env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{home / 'admin.sock'}"},
     )
     try:
         yield proxy.wait_until_ready()
@@ -70,16 +64,26 @@ def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFac
         proxy.stop()
 
 
+@pytest.fixture(scope="module")
+def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
+    """One proxy for a module's tests. Tests use `proxy`."""
+    with two_listeners(redis_server, tmp_path_factory.mktemp("admin")) as proxy:
+        yield proxy
+
+
 @pytest.fixture
 def proxy(shared_proxy: ProxyProcess, direct: redis.Redis) -> Iterator[ProxyProcess]:
     """The module's proxy, Redis empty behind it. Its log is checked once its clients are gone."""
-    before = {int(client["id"]) for client in direct.client_list()}
+
+    def clients() -> set[str]:
+        # The proxy's own connection for questions stays a second for the next one.
+        return {client["id"] for client in direct.client_list() if not client["cmd"].startswith("command")}
+
+    before = clients()
     yield shared_proxy
 
     def gone() -> bool:
-        # The proxy's own connection for look-ups stays open for a while.
-        clients = [client for client in direct.client_list() if not client["cmd"].startswith("command")]
-        return {int(client["id"]) for client in clients} <= before
+        return clients() <= before
 
     wait_until(gone, "the proxy's connections to Redis to end")
     shared_proxy.check_log()

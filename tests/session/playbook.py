@@ -99,9 +99,9 @@ class Playbook:
             self._take(self.session.converted(conversion.half, results))
         return self
 
-    def finds(self, *flags: str) -> "Playbook":
-        """The server knows the command asked for, with these flags."""
-        self._take(self.session.looked_up(CommandInfo(frozenset(flags))))
+    def finds(self, *flags: str, unknown_because: str = "") -> "Playbook":
+        """The server knows the command asked for, with these flags, or does not say."""
+        self._take(self.session.looked_up(CommandInfo(frozenset(flags), unknown_because)))
         return self
 
     def finds_nothing(self) -> "Playbook":

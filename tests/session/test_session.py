@@ -68,6 +68,12 @@ class TestForwarding:
     def test_a_reply_to_nothing_closes(self, play: Play) -> None:
         assert play().replies(b"+OK\r\n").closed
 
+    @pytest.mark.parametrize("odd", [b"\0", b"?1\r\n", b"$?\r\n"])
+    def test_a_reply_of_no_known_kind_closes(self, play: Play, odd: bytes) -> None:
+        played = play().command(b"GET", b"m:a").command(b"PING").replies(b"$2\r\n!v\r\n" + odd)
+        played.to_client(b"$1\r\nv\r\n")
+        assert played.closed
+
     def test_an_error_before_any_request_reaches_the_client(self, play: Play) -> None:
         played = play().replies(b"-ERR max number of clients reached\r\n")
         played.to_client(b"-ERR max number of clients reached\r\n")
@@ -144,9 +150,31 @@ class TestValues:
         assert played.client.endswith(b"; the command was applied\r\n")
 
     @pytest.mark.parametrize("option", [b"EX\0x", b"\0", b"SOON", b"KEEPTTL\0"])
-    def test_an_option_that_we_do_not_know_is_refused(self, play: Play, option: bytes) -> None:
-        played = play().command(b"SET", b"m:a", b"v", option).to_upstream(POISON)
-        played.replies(b"-ERR x\r\n").to_client(b"-ERR syntax error\r\n")
+    def test_an_option_that_we_do_not_know_fails_at_its_place_and_with_nothing_to_store(
+        self, play: Play, option: bytes
+    ) -> None:
+        misspelt, failure = command(b"SET", b"m:a", b"", b"?"), b"-ERR syntax error\r\n"
+        played = play().command(b"SET", b"m:a", b"v", b"NX", option).to_upstream(misspelt)
+        played.replies(failure).to_client(failure)
+        played.sends(MULTI + command(b"SET", b"m:a", b"v", option) + EXEC).to_upstream(MULTI + misspelt + EXEC)
+        played.replies(b"+OK\r\n+QUEUED\r\n*1\r\n" + failure)
+        played.to_client(b"+OK\r\n+QUEUED\r\n*1\r\n" + failure)
+
+    @pytest.mark.parametrize(
+        ("sent", "misspelt"),
+        [
+            ((b"GETEX", b"m:a", b"ex", b"1", b"NX"), (b"GETEX", b"m:a", b"?")),
+            ((b"MSETEX", b"1", b"m:a", b"v", b"GET"), (b"MSETEX", b"1", b"m:a", b"", b"?")),
+            ((b"MSETEX", b"2", b"m:a", b"v", b"GET"), (b"MSETEX", b"2", b"?")),
+        ],
+    )
+    def test_any_command_with_options_can_be_misspelt(
+        self, play: Play, sent: tuple[bytes, ...], misspelt: tuple[bytes, ...]
+    ) -> None:
+        play().command(*sent).to_upstream(command(*misspelt))
+
+    def test_a_misspelt_command_that_does_not_fail_closes(self, play: Play) -> None:
+        assert play().command(b"SET", b"m:a", b"v", b"SOON").replies(b"+OK\r\n").closed
 
     @pytest.mark.parametrize(
         ("args", "error"),
@@ -159,7 +187,10 @@ class TestValues:
         ],
     )
     def test_so_is_one_of_a_command_that_passes(self, play: Play, args: tuple[bytes, ...], error: bytes) -> None:
-        play().command(*args).to_upstream(POISON).replies(b"-ERR x\r\n").to_client(error)
+        of_ours = b"-ERR Unsupported option ?\r\n" if b"EXPIRE" in args[0] else b"-ERR syntax error\r\n"
+        played = play().command(*args).replies(of_ours).to_client(error)
+        assert played.upstream.endswith(b"$1\r\n?\r\n")
+        play().command(*args).replies(b"-NOAUTH x\r\n").to_client(b"-NOAUTH x\r\n")
 
     @pytest.mark.parametrize(
         "args", [(b"EXPIRE", b"m:a", b"1", b"nx"), (b"COPY", b"m:a", b"m:b", b"db", b"1", b"replace")]
@@ -249,6 +280,15 @@ class TestRefusing:
         played.to_client(b"-ERR unknown subcommand 'nope'. Try CLIENT HELP.\r\n")
         play().command(b"CONFIG", b"NEW").finds("admin").to_upstream(POISON)
         play().command(b"CONFIG").to_upstream(command(b"CONFIG"))
+
+    def test_an_unknown_command_that_redis_says_nothing_of_is_refused_with_the_reason(self, play: Play) -> None:
+        played = play().command(b"NEW", b"k").finds(unknown_because="NOAUTH Authentication required.")
+        played.to_upstream(POISON).replies(b"-ERR wrong number\r\n").to_client(
+            b"-ERR flask-cache-proxy: NEW is not known here, and Redis does not say what it is (NOAUTH Authentication"
+            b' required.); "NEW" in [guard] allow lets it through\r\n'
+        )
+        allowed = policy(guard=Guard(allowed_commands=frozenset({b"NEW"})))
+        play(allowed).command(b"NEW", b"k").finds(unknown_because="NOAUTH").to_upstream(command(b"NEW", b"k"))
 
     def test_a_name_that_the_server_does_not_know_gets_its_own_error(self, play: Play) -> None:
         play().command(b"NOPE", b"k").finds_nothing().to_upstream(command(b"NOPE", b"k"))
@@ -395,6 +435,11 @@ class TestConversation:
         played = play().sends(command(b"PING") + b"*1\r\n:1\r\n").to_client(b"")
         assert played.closed is None
         played.replies(b"+PONG\r\n").to_client(b"+PONG\r\n-ERR Protocol error: expected '$', got ':'\r\n")
+        assert played.closed
+
+    @pytest.mark.parametrize("mode", [b"OFF", b"SKIP"])
+    def test_a_protocol_error_is_not_told_to_a_client_that_wants_no_replies(self, play: Play, mode: bytes) -> None:
+        played = play().command(b"CLIENT", b"REPLY", mode).replies(b"+OK\r\n").sends(b"*x\r\n").to_client(b"")
         assert played.closed
 
     def test_http_is_closed_without_a_word(self, play: Play) -> None:
