@@ -27,6 +27,7 @@ from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Conversion, Converted
 from proxy.tls import ServerTls, TlsError
 from proxy.upstream import Upstream
+from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
@@ -71,6 +72,7 @@ class Server:
         self._all_gone = asyncio.Event()
         self._ready = False
         self.metrics = Metrics(__version__)
+        self._watch = Watch(self._connections, settings.limits, self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
         self.upstream_setup = upstream.setup
         self.addresses: list[Address] = []
@@ -85,6 +87,7 @@ class Server:
                 await self._listen(listener, tls)
             await self._listen_admin()
             self._handle_signals()
+            self.start(self._watch.run(), "watch the connections")
             if isinstance(self._upstream.place, Master):
                 self.start(self._follow(self._upstream.place), "follow the master")
             self._ready = True
@@ -124,6 +127,9 @@ class Server:
         if fixed:
             _log.warning("a change of %s takes effect with the next start", ", ".join(fixed))
         self._settings, self._policies = settings, _policies(settings)
+        self._watch.limits = settings.limits
+        self.buffered_bytes = settings.limits.buffered_bytes
+        self._upstream.timeout = settings.limits.connect_timeout
         for connection in self._connections:
             connection.set_policy(self._policies[connection.payload])
         logs.configure(settings.log.level, settings.log.format)
@@ -252,6 +258,11 @@ class Server:
         self.metrics.clients += 1
         if self._stop.is_set():
             connection.drain()
+
+    def received(self, side: str, size: int) -> None:
+        """Bytes have come in, from clients or from Redis."""
+        self.metrics.received_bytes[side] += size
+        self._watch.received(size)
 
     async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
         """Connect to Redis. Raises UpstreamError."""

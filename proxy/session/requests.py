@@ -15,21 +15,18 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from proxy.codec import CodecError, Transcoder
-from proxy.commands import VALID_NAME, Access, Command, Managed, Reply, Turn, find
-from proxy.policy import As, Policy, Rule
+from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
+from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
-from proxy.session import words
+from proxy.session import managed, words
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
     BLOCKING,
     PASS,
-    Decode,
-    Each,
     Entry,
     Hello,
     Last,
-    MustFail,
     Muted,
     Refusal,
     ReplyMode,
@@ -39,12 +36,14 @@ from proxy.session.entries import (
     Subscription,
     Turning,
 )
+from proxy.session.managed import name_of
+from proxy.session.words import OURS
 
 _POISON: Final = writers.command(b"GET")
+_TOO_MUCH_QUEUED: Final = Refusal(
+    writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
+)
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
-_NO_OPTION: Final = b"?"
-"""An option that no command has."""
-_OURS: Final = "ERR flask-cache-proxy: "
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
 """No server has a command with a longer name (bytes): it is not asked about one."""
@@ -59,6 +58,7 @@ _TURNING: Final = {
     Turn.MONITOR: Turning(Step.MONITOR),
     Turn.SELECT: Turning(Step.SELECT),
 }
+_LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QUIT])
 _SETUP: Final = Setup()
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
 """Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
@@ -131,9 +131,17 @@ class RequestHalf:
         self.stall: Stall | None = None
 
     @property
-    def buffered(self) -> int:
-        """Bytes of a request that is not whole yet."""
-        return self._parser.buffered
+    def memory(self) -> int:
+        """Bytes that requests take which are not whole yet, or wait."""
+        waiting = 0 if self._encoding is None else sum(map(len, self._encoding.args))
+        if self._waiting is not None:
+            waiting += 2 * len(self._waiting.raw)
+        return waiting + self._parser.memory
+
+    @property
+    def begun(self) -> bool:
+        """The client has sent a first command."""
+        return self._parser.begun
 
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
@@ -142,8 +150,7 @@ class RequestHalf:
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
         self._encode_budget = self.policy.limits.inline_encode_bytes
-        pending = self.policy.limits.pending_commands
-        while self.stall is None and len(self._conversation.entries) < pending:
+        while self.stall is None and not self._conversation.is_full(self.policy.limits):
             try:
                 request = self._parser.next()
             except ProtocolError as error:
@@ -198,13 +205,15 @@ class RequestHalf:
         if any(rules):
             self._take_managed(command, args, raw, rules)
         elif any(map(self.policy.may_reach, command.patterns(args))):
-            self._refuse(f"{_OURS}a pattern of {_name(command)} may reach keys that hold cached values")
+            self._refuse(f"{OURS}a pattern of {name_of(command)} may reach keys that hold cached values")
         else:
             self._send(raw, BLOCKING if command.blocking else PASS)
 
     def _send(self, raw: bytes, entry: Entry) -> None:
         """Write upstream and expect the reply: always in one step."""
         conversation = self._conversation
+        if conversation.in_multi and conversation.multi_is_full(self.policy.limits) and entry not in _LEAVING:
+            raw, entry = _POISON, _TOO_MUCH_QUEUED
         if conversation.muted or conversation.skip_next:
             conversation.skip_next = False
             entry = Muted(entry)
@@ -213,6 +222,7 @@ class RequestHalf:
     def _owe(self, raw: bytes, entry: Entry) -> None:
         """As `_send`, for what CLIENT REPLY does not silence."""
         self._conversation.entries.append(entry)
+        self._conversation.pending_bytes += entry.size
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
@@ -229,7 +239,7 @@ class RequestHalf:
         """Whether the command goes on, whatever its keys; if not, it has been dealt with."""
         guard = self.policy.guard
         if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
-            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
+            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
         elif command.access is Access.OPEN:
             return True
         elif command.access is Access.CLOSE:
@@ -240,22 +250,22 @@ class RequestHalf:
             if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
                 return True
             self._refuse(
-                f"{_OURS}{_name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
+                f"{OURS}{name_of(command)} is refused, because a script can write any key; allow it by its SHA1 in"
                 " [guard] allow_scripts, or use its _RO form"
             )
         elif not guard.refuses(command):
             return True
         elif command.access is Access.NEVER:
-            self._refuse(f"{_OURS}{_name(command)} is refused: replication would lead around the proxy")
+            self._refuse(f"{OURS}{name_of(command)} is refused: replication would lead around the proxy")
         else:
             name = command.name.decode()
-            self._refuse(f'{_OURS}{_name(command)} is refused; "{name}" in [guard] allow lets it through')
+            self._refuse(f'{OURS}{name_of(command)} is refused; "{name}" in [guard] allow lets it through')
         return False
 
     def _take_unknown(self, request: Request, name: bytes) -> None:
         """A command or subcommand that the table does not hold: the server is asked what it is."""
         if self._conversation.monitoring:
-            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
+            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
         else:
             self._waiting, self._looking_up = request, name
             self.stall = Stall.LOOKUP
@@ -273,12 +283,12 @@ class RequestHalf:
         elif info is None:
             self._send(request.raw, PASS)  # for the server's own error
         elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
-            self._refuse(f"{_OURS}{name} is not known here and names a key that holds a cached value")
+            self._refuse(f"{OURS}{name} is not known here and names a key that holds a cached value")
         elif info.is_harmless or self.policy.guard.names(self._looking_up):
             self._send(request.raw, PASS)
         else:
             why = f", and Redis does not say what it is ({info.unknown_because})" if info.unknown_because else ""
-            self._refuse(f'{_OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
+            self._refuse(f'{OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
 
     # -- turns of the conversation ---------------------------------------------------------------------
 
@@ -328,7 +338,7 @@ class RequestHalf:
         kind = args[0].lower()
         count = len(args) - 1
         if self._conversation.in_multi:
-            self._refuse(f"{_OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
+            self._refuse(f"{OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
         elif turn is Turn.SUBSCRIBE and not count:
             self._send(raw, PASS)  # Redis says what is wrong with it
         else:
@@ -341,7 +351,7 @@ class RequestHalf:
         # Redis compares the mode as a C string, which ends at a NUL.
         word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
         if self._conversation.in_multi:
-            self._refuse(f"{_OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
+            self._refuse(f"{OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
         elif word in (b"ON", b"OFF", b"SKIP"):
             self._owe(_REPLY_ON, SetReplyMode(ReplyMode(word)))
         else:
@@ -350,19 +360,19 @@ class RequestHalf:
     # -- managed keys ----------------------------------------------------------------------------------
 
     def _take_managed(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None]) -> None:
-        option = _odd_option(command, args)
-        if (reason := _forbidden(command, rules, option)) is not None:
+        option = managed.odd_option(command, args)
+        if (reason := managed.forbidden(command, rules, option)) is not None:
             self._refuse(reason)
         elif option is not None:
-            self._send(_misspelt(command, args), _must_fail(command, option))
+            self._send(managed.misspelt(command, args), managed.must_fail(command, option))
         elif command.managed is not Managed.TRANSCODE:
             self._send(raw, PASS)
         else:
             values = command.values(args)
             if values is None:
-                self._refuse(f"{_OURS}{_name(command)}: the number of keys does not fit")
+                self._refuse(f"{OURS}{name_of(command)}: the number of keys does not fit")
                 return
-            entry = _expected(command, args, rules)
+            entry = managed.expected(command, args, rules)
             self._encode(command, args, raw, values, entry)
 
     def _encode(
@@ -401,7 +411,7 @@ class RequestHalf:
         for number, (place, result) in enumerate(zip(places, results, strict=True), 1):
             if isinstance(result, CodecError):
                 which = f"value {number} of {len(places)}: " if len(places) > 1 else ""
-                self._refuse(f"{_OURS}{which}{result}; nothing was stored")
+                self._refuse(f"{OURS}{which}{result}; nothing was stored")
                 return
             args[place] = result
         self._send(writers.command(*args), entry)
@@ -414,71 +424,12 @@ def _encode(transcoder: Transcoder, payload: bytes) -> Converted:
         return error
 
 
-def _forbidden(command: Command, rules: list[Rule | None], odd_option: bytes | None) -> str | None:
-    """Why a command may not name these keys; None: it may."""
-    if command.managed is Managed.REFUSE:
-        return f"{_OURS}{_name(command)} is refused on keys that hold cached values: it works on their stored bytes"
-    if command.managed is Managed.SAME_RULE and any(rule is not rules[0] for rule in rules):
-        return f"{_OURS}{_name(command)} must stay within the keys of one rule"
-    if command.writes and any(rule is not None and rule.treats_as is As.READ_ONLY for rule in rules):
-        return f"{_OURS}{_name(command)} is refused: the rule of this key is read-only"
-    if odd_option in command.refused_options:
-        return f"{_OURS}{odd_option.decode()} is refused on cached values: equal values need not have equal bytes"
-    return None
-
-
-def _odd_option(command: Command, args: list[bytes]) -> bytes | None:
-    """The first option that is not known to be safe: it may do anything, with a NUL in it or on a newer Redis."""
-    if command.options is None:
-        return None
-    at = command.options_at(args)
-    while at < len(args):
-        option = args[at].upper()
-        operands = command.options.get(option)
-        if operands is None:
-            return option
-        at += 1 + operands
-    return None
-
-
-def _misspelt(command: Command, args: list[bytes]) -> bytes:
-    """The request with an option that no Redis has, and without its values.
-
-    A poison that inside MULTI is queued, as Redis queues what has a syntax error, and fails at its place in EXEC.
-    """
-    values = {place for _, place in command.values(args) or ()}
-    kept = args[: command.options_at(args)]
-    return writers.command(*(b"" if at in values else arg for at, arg in enumerate(kept)), _NO_OPTION)
-
-
-def _must_fail(command: Command, option: bytes) -> MustFail:
-    """The poison's error, and what Redis would have said of `option`."""
-    sent, instead = (writers.error(words.unknown_option(command.unknown_option, each)) for each in (_NO_OPTION, option))
-    return MustFail(sent, instead)
-
-
-def _expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
-    if command.reply is Reply.VALUES:
-        elements = {id(rule): PASS if rule is None else Decode(rule, element=True) for rule in rules}
-        return Each(tuple(elements[id(rule)] for rule in rules))
-    rule = rules[0]
-    if command.reply is Reply.RAW or rule is None:
-        return PASS
-    if command.reply is Reply.VALUE_IF_GET and b"GET" not in map(bytes.upper, args[3:]):
-        return PASS
-    return Decode(rule, applied=command.writes and command.name != b"GETEX")
-
-
 def _script_sha1(command: Command, args: list[bytes]) -> bytes | None:
     if len(args) < 2 or not command.name.startswith(b"EVAL"):
         return None
     if command.name.startswith(b"EVALSHA"):
         return args[1].lower()
     return hashlib.sha1(args[1], usedforsecurity=False).hexdigest().encode()
-
-
-def _name(command: Command) -> str:
-    return command.name.decode().replace("|", " ")
 
 
 _TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {

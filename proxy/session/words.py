@@ -1,4 +1,8 @@
-"""Redis' own words, where we say what Redis would have said (server.c, commandCheckExistence)."""
+"""Redis' own words, where we say what Redis would have said (server.c, commandCheckExistence), and how ours begin."""
+
+from typing import Final
+
+OURS: Final = "ERR flask-cache-proxy: "
 
 
 def unknown_command(args: list[bytes]) -> str:
