@@ -20,6 +20,7 @@ from proxy.assembly import policy_for
 from proxy.config import Address, ConfigError, Listener, Settings, TcpAddress, UnixAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
+from proxy.descriptors import clients_at_most
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
@@ -31,6 +32,8 @@ from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
 _BACKLOG: Final = 4096
+_ACCEPTS: Final = 64
+"""Clients that asyncio accepts in one go; if descriptors run out, it complains as often before it waits a second."""
 _FIXED: Final = ("listener", "upstream", "admin", "server")
 """Sections that a reload leaves as they were at the start."""
 _HANDSHAKE_TIMEOUT: Final = 10.0
@@ -71,6 +74,7 @@ class Server:
         self._now = asyncio.Event()
         self._all_gone = asyncio.Event()
         self._ready = False
+        self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
         self._watch = Watch(self._connections, settings.limits, self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
@@ -82,6 +86,7 @@ class Server:
 
     async def run(self, started: Callable[["Server"], None] = lambda _: None) -> None:
         """Listen until told to stop, then drain. Raises ListenError; `started` is called once all listen."""
+        self._count_descriptors()
         try:
             for listener, tls in zip(self._settings.listener, self._tls, strict=True):
                 await self._listen(listener, tls)
@@ -128,12 +133,19 @@ class Server:
             _log.warning("a change of %s takes effect with the next start", ", ".join(fixed))
         self._settings, self._policies = settings, _policies(settings)
         self._watch.limits = settings.limits
+        self._count_descriptors()
         self.buffered_bytes = settings.limits.buffered_bytes
         self._upstream.timeout = settings.limits.connect_timeout
         for connection in self._connections:
             connection.set_policy(self._policies[connection.payload])
         logs.configure(settings.log.level, settings.log.format)
         _log.info("reloaded: %d rules", len(settings.rule))
+
+    def _count_descriptors(self) -> None:
+        wanted = self._settings.limits.clients
+        self._most_clients = clients_at_most(wanted)
+        if self._most_clients < wanted:
+            _log.info("the limit of open files is enough for %d clients of %d", self._most_clients, wanted)
 
     async def _follow(self, master: Master) -> None:
         """Close the clients of a master that is none any more: it may be alive, and take writes that will be lost."""
@@ -190,7 +202,7 @@ class Server:
         loop = asyncio.get_running_loop()
         address = listener.address
         accept = self._acceptor(listener.payload)
-        how: Any = {"backlog": _BACKLOG}
+        how: Any = {"backlog": _ACCEPTS}
         if tls is not None:
             how |= {"ssl": tls.context, "ssl_handshake_timeout": _HANDSHAKE_TIMEOUT}
         try:
@@ -205,12 +217,15 @@ class Server:
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
         self._servers.append(server)
+        for listening in server.sockets:  # asyncio has one number for two things
+            with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
+                same.listen(_BACKLOG)
         self.addresses.append(address)
         _log.info("listening on %s for %s clients%s", address, listener.payload, " over TLS" if tls else "")
 
     def _acceptor(self, payload: str) -> Callable[[], asyncio.Protocol]:
         def accept() -> asyncio.Protocol:
-            if len(self._connections) + len(self._arriving) >= self._settings.limits.clients:
+            if len(self._connections) + len(self._arriving) >= self._most_clients:
                 self.metrics.rejected["max_clients"] += 1
                 return _TurnedAway()
             self.metrics.clients_total += 1
