@@ -108,6 +108,21 @@ def start_proxy(redis_server: RedisServer) -> Iterator[StartProxy]:
         yield start
 
 
+@pytest.fixture(params=["uvloop", "asyncio"])
+def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy:
+    """Starts proxies on either event loop."""
+
+    def start(*arguments: str, **how: Any) -> ProxyProcess:
+        if request.param == "asyncio":
+            how["command"] = without("uvloop")
+        proxy = start_proxy(*arguments, **how)
+        if how.get("ready", True):
+            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
+        return proxy
+
+    return start
+
+
 class PrivateRedis:
     """A Redis of the test's own: it may be absent, come, and die."""
 

@@ -42,21 +42,6 @@ def blocked(direct: redis.Redis) -> bool:
     return bool(direct.info("clients")["blocked_clients"])
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
-def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy:
-    """Starts proxies on either event loop."""
-
-    def start(*arguments: str, **how: Any) -> ProxyProcess:
-        if request.param == "asyncio":
-            how["command"] = without("uvloop")
-        proxy = start_proxy(*arguments, **how)
-        if how.get("ready", True):
-            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
-        return proxy
-
-    return start
-
-
 class TestRedisComesAndGoes:
     def test_absent_is_one_clear_error_and_later_it_is_found(
         self, start: StartProxy, private_redis: PrivateRedis, connect: Connect
