@@ -12,7 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from proxy.farewell import Farewell
+from proxy.farewell import Farewell, finish
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
@@ -195,8 +195,7 @@ class Connection(asyncio.Protocol):
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
-                if self._upstream.can_write_eof():
-                    self._upstream.write_eof()
+                finish(self._upstream)
             self._set_timer(asyncio.get_running_loop().call_later(_PROGRESS, self._upstream.abort))
         self._close_if_over()
 

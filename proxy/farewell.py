@@ -13,16 +13,26 @@ _STUCK: Final = 60.0
 """Seconds that a client may take nothing of what it has coming."""
 
 
+def finish(transport: Any) -> bool:
+    """End our direction, once all is sent; False: it is reset already, or TLS, which ends both directions at once."""
+    if not transport.can_write_eof():
+        return False
+    try:
+        transport.write_eof()
+    except OSError:  # asyncio shuts the socket down at once, and lets its error pass
+        return False
+    return True
+
+
 class Farewell:
     """The end of one client."""
 
     def __init__(self, client: Any) -> None:
         """`client`: the transport. Its protocol ignores what it receives from now on."""
         self._client = client
-        if client.can_write_eof():
-            client.write_eof()
+        if finish(client):
             client.resume_reading()
-        else:  # TLS closes both directions at once
+        else:
             client.close()
         self._wait(client.get_write_buffer_size(), _STUCK)
 

@@ -17,9 +17,12 @@ from tests.e2e.proxy_process import Address, connected
 
 
 class End(Enum):
-    """How both sides of a connection are closed."""
+    """How a connection ends."""
 
+    FINISH = auto()
+    """Nothing more comes in this direction; the other still flows."""
     CLOSE = auto()
+    """Both sides are closed; for what is still unread, the system resets them."""
     RESET = auto()
 
 
@@ -49,6 +52,29 @@ def cut_after(count: int, how: End = End.CLOSE) -> Line:
     return line
 
 
+def stall_after(count: int) -> Line:
+    """So many bytes pass, and then none, though nothing is closed."""
+    left = count
+
+    def line(data: bytes) -> Iterator[bytes | float | End]:
+        nonlocal left
+        yield data[:left]
+        left = max(0, left - len(data))
+
+    return line
+
+
+def trickle(size: int, wait: float) -> Line:
+    """Pieces of `size` bytes, `wait` seconds apart."""
+
+    def line(data: bytes) -> Iterator[bytes | float | End]:
+        for at in range(0, len(data), size):
+            yield data[at : at + size]
+            yield wait
+
+    return line
+
+
 def trouble(rng: random.Random, ends: float) -> Line:
     """Pieces of all sizes with short waits between them, and now and then the end; `ends`: how likely at each piece."""
 
@@ -60,7 +86,7 @@ def trouble(rng: random.Random, ends: float) -> Line:
             if rng.random() < 0.2:
                 yield rng.random() / 500
             if rng.random() < ends:
-                yield rng.choice(tuple(End))
+                yield rng.choice((End.CLOSE, End.RESET))
 
     return line
 
@@ -119,18 +145,27 @@ class Relay:
                 thread.start()
 
     def _carry(self, pair: "_Pair", source: socket.socket, sink: socket.socket, line: Line) -> None:
+        end = End.CLOSE
         with suppress(OSError):
-            while data := source.recv(64 * 1024):
-                for step in line(data):
-                    if isinstance(step, End):
-                        pair.end(step)
-                    elif isinstance(step, float):
-                        time.sleep(step)
-                    else:
-                        sink.sendall(step)
-        pair.end(End.CLOSE)
+            for step in _steps(source, line):
+                if isinstance(step, bytes):
+                    sink.sendall(step)
+                elif isinstance(step, float):
+                    time.sleep(step)
+                else:
+                    end = step
+                    break
+        if end is End.FINISH:
+            sink.shutdown(socket.SHUT_WR)
+        else:
+            pair.end(end)
         if pair.leave():
             self._pairs.discard(pair)
+
+
+def _steps(source: socket.socket, line: Line) -> Iterator[bytes | float | End]:
+    while data := source.recv(64 * 1024):
+        yield from line(data)
 
 
 class _Pair:

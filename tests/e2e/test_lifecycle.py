@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from proxy import __version__
+from tests.e2e.admin import ask, metric
 from tests.e2e.conftest import PrivateRedis, StartProxy, client_of, without
 from tests.e2e.proxy_process import (
     DEADLINE,
@@ -94,10 +95,10 @@ class TestRedisComesAndGoes:
         payload = json.dumps(["x" * 100] * 3_000, separators=(",", ":")).encode()
         assert client("SET", KEY, payload) == b"+OK\r\n"
         (converter,) = converters(proxy)
-        before = _offloaded(admin)
+        before = metric(admin, "offloaded_conversions_total")
         os.kill(converter, signal.SIGSTOP)
         client.send(pipeline(f"GET {KEY}", "BLPOP l 0"))
-        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        wait_until(lambda: metric(admin, "offloaded_conversions_total") > before, "the conversion to begin")
         private_redis.kill()
         client.send(pipeline("PING"))  # how the proxy notices
         os.kill(converter, signal.SIGCONT)
@@ -400,14 +401,6 @@ class TestEmbeddedRedis:
 
 
 class TestAdminPort:
-    @staticmethod
-    def ask(address: Address, request_line: str) -> tuple[int, dict[str, str], str]:
-        with Wire(address) as wire:
-            wire.send(f"{request_line} HTTP/1.1\r\nHost: proxy\r\n\r\n".encode())
-            head, _, body = wire.until_closed().decode().partition("\r\n\r\n")
-        lines = head.split("\r\n")
-        return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body
-
     @pytest.fixture
     def admin(self, tmp_path: Path) -> tuple[str, dict[str, str]]:
         path = str(tmp_path / "admin.sock")
@@ -419,16 +412,16 @@ class TestAdminPort:
         client = connect(proxy.json)
         client("PING")
         for page in ("/livez", "/readyz", "/startup", "/livez?verbose"):
-            assert self.ask(path, f"GET {page}")[::2] == (200, "ok\n")
-        status, headers, body = self.ask(path, "GET /metrics")
+            assert ask(path, f"GET {page}")[::2] == (200, "ok\n")
+        status, headers, body = ask(path, "GET /metrics")
         assert status == 200
         assert headers["Content-Type"].startswith("text/plain")
         assert int(headers["Content-Length"]) == len(body)
         assert "\nflask_cache_proxy_clients 1.0\n" in body
         assert f'flask_cache_proxy_build_info{{version="{__version__}"}} 1.0' in body
-        assert self.ask(path, "HEAD /livez")[::2] == (200, "")
-        assert self.ask(path, "GET /nope")[0] == 404
-        assert self.ask(path, "POST /livez")[0] == 404
+        assert ask(path, "HEAD /livez")[::2] == (200, "")
+        assert ask(path, "GET /nope")[0] == 404
+        assert ask(path, "POST /livez")[0] == 404
         assert KEY not in body
 
     def test_junk_and_silence_harm_nobody(self, start: StartProxy, admin: Any, connect: Connect) -> None:
@@ -441,7 +434,7 @@ class TestAdminPort:
                 wire.until_closed()
         with Wire(path) as wire:
             wire.send(b"GET /livez")
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /livez")[0] == 200
         silent.send(b"GET /li")
         proxy.stop()
         assert silent.until_closed() == b""
@@ -449,7 +442,7 @@ class TestAdminPort:
     def test_liveness_does_not_depend_on_redis(self, start: StartProxy, admin: Any, tmp_path: Path) -> None:
         path, env = admin
         start("--upstream", f"unix://{tmp_path}/none.sock", env=env)
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /livez")[0] == 200
 
     def test_not_ready_while_draining(
         self, start: StartProxy, admin: Any, direct: redis.Redis, connect: Connect
@@ -459,10 +452,10 @@ class TestAdminPort:
         client = connect(proxy.json)
         client.send(pipeline("BLPOP l 0"))
         wait_until(lambda: blocked(direct), "BLPOP")
-        assert self.ask(path, "POST /drain")[0] == 202
+        assert ask(path, "POST /drain")[0] == 202
         proxy.wait_for_line("stopping")
-        assert self.ask(path, "GET /readyz")[::2] == (503, "draining\n")
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /readyz")[::2] == (503, "draining\n")
+        assert ask(path, "GET /livez")[0] == 200
         direct.rpush("l", "x")
         assert client.until_closed().endswith(b"x\r\n")
         assert proxy.wait() == 0
@@ -535,12 +528,12 @@ class TestLargeValues:
         payload = json.dumps(LARGE)
         assert client("SET", KEY, payload) == b"+OK\r\n"
         stored = direct.get(KEY)
-        before = _offloaded(admin)
+        before = metric(admin, "offloaded_conversions_total")
         proxy.expect("ERROR +the converter process failed")
         (converter,) = converters(proxy)
         os.kill(converter, signal.SIGSTOP)
         client.send((request("SET", KEY, payload) if half == "encoding" else request("GET", KEY)) + pipeline("PING"))
-        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        wait_until(lambda: metric(admin, "offloaded_conversions_total") > before, "the conversion to begin")
         assert other("PING") == b"+PONG\r\n"
         os.kill(converter, signal.SIGKILL)
         assert client.reply().startswith(b"-ERR flask-cache-proxy: ")
@@ -559,15 +552,6 @@ class TestLargeValues:
             with Wire(proxy.json) as client:
                 client.send(request("SET", KEY, payload))
         assert connect(proxy.json)("SET", KEY, payload) == b"+OK\r\n"
-
-
-def _offloaded(admin: str) -> float:
-    body = TestAdminPort.ask(admin, "GET /metrics")[2]
-    return sum(
-        float(line.split()[-1])
-        for line in body.splitlines()
-        if line.startswith("flask_cache_proxy_offloaded_conversions_total")
-    )
 
 
 class TestCommandLine:
