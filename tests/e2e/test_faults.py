@@ -112,6 +112,7 @@ class TestRedisDies:
         proxy = start("--upstream", url(there))
         proxy.expect(r"WARNING +\[1\] Redis closed with \d+ replies outstanding$")
         with Wire(proxy.json) as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)  # so that most is still on its way
             sender = send_in_background(client, pipeline("INCR n") * INCREMENTS)
             proxy.wait_for_line("Redis closed")
             assert client.until_closed() == increments()[:count]
@@ -127,14 +128,12 @@ class TestRedisDies:
         proxy = start_proxy("--upstream", url(there))
         proxy.expect(r"WARNING +\[\d+\] Redis closed with \d replies outstanding")
         stored, shown = (b"$%d\r\n%s\r\n" % (len(each), each) for each in (value, b'"bananas"'))
-        for count in range(1, 2 * len(b"+PONG\r\n" + stored)):
+        for count in range(1, len(b"+PONG\r\n" + stored + stored)):
             there.lines = lambda count=count: (straight, cut_after(count, how))
             with Wire(proxy.json) as client:
                 client.send(pipeline("PING", f"GET {KEY}", f"GET {KEY}", "PING"))
                 came = client.until_closed()
-            expected = _shown(
-                count, [(b"+PONG\r\n", b"+PONG\r\n"), (stored, shown), (stored, shown), (b"+PONG\r\n",) * 2]
-            )
+            expected = _shown(count, [(b"+PONG\r\n", b"+PONG\r\n"), (stored, shown), (stored, shown)])
             # A reset may overtake what came before it.
             assert came == expected if how is End.FINISH else expected.startswith(came)
 
