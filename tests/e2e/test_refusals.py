@@ -1,6 +1,5 @@
 """A real Redis that refuses, for every reason that it has: its words reach the client to the byte, and life goes on."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -67,16 +66,15 @@ def stale_replica(own: redis.Redis) -> Iterator[None]:
 
 
 @contextmanager
-def without_a_disk(own: redis.Redis) -> Iterator[None]:
-    """The directory of its dumps is gone."""
-    home = Path(own.config_get("dir")["dir"])
+def without_dumps(own: redis.Redis) -> Iterator[None]:
+    """Its dumps cannot be put in their place, where something else stands."""
+    dump = Path(own.config_get("dir")["dir"]) / "dump.rdb"
     with set_to(save="3600 1")(own):
-        shutil.rmtree(home)
+        dump.mkdir()
         own.bgsave()
         wait_until(lambda: own.info("persistence")["rdb_last_bgsave_status"] == "err", "the dump to fail")
         yield
-        home.mkdir()
-        own.config_set("dir", str(home))
+        dump.rmdir()
         wait_until(lambda: _dumped(own), "the dump to succeed")
 
 
@@ -116,7 +114,7 @@ CONDITIONS: dict[str, Condition] = {
     "NOREPLICAS": set_to(min_replicas_to_write=1),
     "READONLY": replica,
     "MASTERDOWN": stale_replica,
-    "MISCONF": without_a_disk,
+    "MISCONF": without_dumps,
     "BUSY": in_a_script,
 }
 
@@ -125,9 +123,8 @@ CONDITIONS: dict[str, Condition] = {
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRedis]:
     """A Redis that may be spoilt."""
     home = tmp_path_factory.mktemp("own")
-    (home / "data").mkdir()
     own = PrivateRedis(home)
-    own.start("--dir", str(home / "data"))
+    own.start()
     yield own
     own.kill()
 
