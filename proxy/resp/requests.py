@@ -50,7 +50,7 @@ _MAX_BULK: Final = 512 * 1024 * 1024
 
 
 _readers: Final[list[Any]] = []
-"""hiredis readers that hold no byte: good for the next chunk, of whichever client. There is one for each thread at most."""
+"""hiredis readers that hold no byte: good for the next chunk, of whichever client. At most one for each thread."""
 
 
 class Request(NamedTuple):
