@@ -67,6 +67,11 @@ class ReplyFramer:
         if self._lineless:
             self._lineless = b"\n" not in data
 
+    def let_go(self) -> None:
+        """Hold no byte that has been moved; better before a long wait."""
+        if self._pos == len(self._data):
+            self._data, self._pos = b"", 0
+
     @property
     def buffered(self) -> int:
         """Bytes received and not yet moved."""

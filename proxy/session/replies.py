@@ -110,6 +110,7 @@ class ReplyHalf:
         while not self.parked and self._conversation.close_reason is None and self._next():
             pass
         self._trash.clear()
+        self._framer.let_go()
 
     def _next(self) -> bool:
         """One step; False: need more."""
