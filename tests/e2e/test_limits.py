@@ -3,6 +3,7 @@ that names it. The memory limits are in test_memory, the bounds of time in test_
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -156,6 +157,21 @@ def test_a_multi_that_holds_as_many_commands_as_it_may_refuses_more(client: Wire
     for number in range(1, 3):
         client.send(pipeline("MULTI", "INCR n", "EXEC"))
         assert client.replies(3) == b"+OK\r\n+QUEUED\r\n*1\r\n:%d\r\n" % number
+
+
+def test_a_dial_may_take_as_long_as_it_is_given(start_proxy: StartProxy, connect: Connect) -> None:
+    with socket.socket() as full, socket.socket() as one, socket.socket() as another:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # the third to connect gets no answer
+        for waiting in (one, another):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        where = f"127.0.0.1:{full.getsockname()[1]}"
+        env = {"FLASK_CACHE_PROXY_LIMITS_CONNECT_TIMEOUT": "0.2"}
+        proxy = start_proxy("--upstream", f"redis://{where}", env=env)
+        proxy.expect(rf"WARNING +\[1\] cannot reach Redis at {where}: no answer in 0.2 s$")
+        said = connect(proxy.json).until_closed()
+    assert said == b"-ERR flask-cache-proxy: cannot reach Redis at %s: no answer in 0.2 s\r\n" % where.encode()
 
 
 class TestTheFirstCommand:

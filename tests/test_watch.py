@@ -1,0 +1,121 @@
+"""The one ticker: when time is up, and who must go when memory is short."""
+
+import asyncio
+
+import pytest
+
+from proxy.config import Limits
+from proxy.metrics import Metrics
+from proxy.watch import Deadline, Deadlines, Watch
+
+MIB = 1024 * 1024
+
+
+class Seen:
+    """A connection that holds so much, and remembers what happened to it."""
+
+    def __init__(self, number: int, memory: int = 0) -> None:
+        self.number = number
+        self.memory = memory
+        self.looks: list[Deadlines] = []
+        self.evicted = ""
+        self.looked = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    def look(self, deadlines: Deadlines) -> None:
+        self.looks.append(deadlines)
+        self.looked.set()
+
+    def evict(self, text: str) -> None:
+        self.evicted = text
+        self.memory = 0
+        self.gone.set()
+
+
+def watching(connections: list[Seen], **limits: float) -> tuple[Watch, Metrics]:
+    metrics = Metrics("0")
+    return Watch(connections, Limits(**limits), metrics), metrics  # type: ignore[arg-type]
+
+
+async def looked_at(**limits: float) -> Deadlines:
+    """The deadlines of one look."""
+    seen = Seen(1)
+    watch, _ = watching([seen], **limits)
+    running = asyncio.create_task(watch.run())
+    await seen.looked.wait()
+    running.cancel()
+    return seen.looks[0]
+
+
+async def test_looks_are_frequent_enough_for_the_shortest_deadline() -> None:
+    deadlines = await looked_at(reply_timeout=0.02, first_command_timeout=0.04)
+    assert deadlines == Deadlines(
+        Deadline(5, "reply_timeout", "Redis has not answered for 0.02 s ([limits] reply_timeout)"),
+        Deadline(9, "first_command_timeout", "no command came in 0.04 s ([limits] first_command_timeout)"),
+    )
+
+
+async def test_a_deadline_of_0_is_none() -> None:
+    assert await looked_at(reply_timeout=0, first_command_timeout=0.02) == Deadlines(
+        None, Deadline(5, "first_command_timeout", "no command came in 0.02 s ([limits] first_command_timeout)")
+    )
+
+
+async def test_every_connection_is_looked_at_though_they_come_and_go() -> None:
+    connections = [Seen(number) for number in range(1_000)]
+    late = Seen(1_000)
+
+    def look(deadlines: Deadlines) -> None:
+        connections.append(late)
+        connections.pop(500)
+
+    connections[0].look = look  # type: ignore[method-assign]
+    watch, _ = watching(connections, reply_timeout=0.02)
+    running = asyncio.create_task(watch.run())
+    await late.looked.wait()
+    running.cancel()
+    assert all(seen.looks for seen in connections[1:])
+
+
+@pytest.mark.parametrize(
+    ("memory", "evicted"),
+    [
+        ([4, 4, 4], []),
+        ([4, 4, 5], [2]),
+        ([1, 6, 2, 6], [1]),
+        ([12, 1, 1], [0]),
+        ([7, 8, 9, 1], [2, 1]),
+        ([13], [0]),
+    ],
+)
+def test_whoever_holds_most_must_go_until_the_rest_is_within_the_limit(
+    memory: list[int], evicted: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    connections = [Seen(number, size * MIB) for number, size in enumerate(memory)]
+    watch, metrics = watching(connections, total_buffered_bytes=12 * MIB)
+    watch.received(12 * MIB)
+    assert {seen.number for seen in connections if seen.evicted} == set(evicted)
+    assert metrics.closed["total_buffered_bytes"] == len(evicted) == len(caplog.records)
+    for number in evicted:
+        assert connections[number].evicted == (
+            "closed, because the buffers of all clients are over the limit of 12582912 bytes and yours were the largest"
+            " ([limits] total_buffered_bytes)"
+        )
+
+
+def test_memory_is_counted_when_a_quarter_of_the_limit_has_come_in() -> None:
+    seen = Seen(1, 9 * MIB)
+    watch, _ = watching([seen], total_buffered_bytes=8 * MIB)
+    for _ in range(2):
+        watch.received(MIB)
+    assert not seen.evicted
+    watch.received(1)
+    assert seen.evicted
+
+
+async def test_it_is_counted_with_every_look_too() -> None:
+    seen = Seen(1, 9 * MIB)
+    watch, _ = watching([seen], total_buffered_bytes=8 * MIB, reply_timeout=0.02)
+    running = asyncio.create_task(watch.run())
+    await seen.gone.wait()
+    running.cancel()
