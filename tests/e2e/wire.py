@@ -57,7 +57,7 @@ class Wire:
 
     def reply(self) -> bytes:
         """The next whole value, raw."""
-        while (end := _end_of_value(self.received, 0)) < 0:
+        while (end := end_of_value(self.received, 0)) < 0:
             assert self._receive(), f"closed after {bytes(self.received[:200])!r}"
         value = bytes(self.received[:end])
         del self.received[:end]
@@ -93,7 +93,7 @@ class Wire:
         return taken
 
 
-def _end_of_value(data: bytearray, start: int) -> int:
+def end_of_value(data: bytearray, start: int) -> int:
     """Where the value that begins at `start` ends; -1: not all there."""
     left = 1
     at = start
