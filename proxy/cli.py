@@ -25,10 +25,11 @@ from proxy.config import (
     load,
 )
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
+from proxy.passwords import PasswordError
 from proxy.sentinel import Master
 from proxy.server import ListenError, Server
 from proxy.tls import ClientTls, TlsError
-from proxy.upstream import Upstream
+from proxy.upstream import Login, Upstream
 
 _log = logging.getLogger("proxy.cli")
 _CONFIG_VARIABLE: Final = "FLASK_CACHE_PROXY_CONFIG"
@@ -97,7 +98,7 @@ def serve(
     try:
         with ExitStack() as stack:
             run_loop(_serve(settings, stack, lambda: load(config, os.environ, flags)))
-    except (ListenError, EmbeddedRedisError, TlsError) as error:
+    except (ListenError, EmbeddedRedisError, TlsError, PasswordError) as error:
         _fail(str(error))
 
 
@@ -137,13 +138,14 @@ async def _serve(settings: Settings, stack: ExitStack, reread: Callable[[], Sett
 def _upstream(settings: Settings, target: TcpTarget | UnixTarget | SentinelTarget) -> Upstream:
     """Raises TlsError."""
     timeout = settings.limits.connect_timeout
+    given = settings.upstream
+    login = Login(given.username, given.password, given.password_file) if given.logs_in else None
     if isinstance(target, SentinelTarget):
-        return Upstream(Master(target, timeout), target.db, timeout)
+        return Upstream(Master(target, timeout), target.db, timeout, login=login)
     tls = None
     if isinstance(target, TcpTarget) and target.tls:
-        given = settings.upstream
         tls = ClientTls(given.tls_ca, given.tls_cert, given.tls_key, given.tls_server_name)
-    return Upstream(target.address, target.db, timeout, tls)
+    return Upstream(target.address, target.db, timeout, tls, login)
 
 
 def _announce(server: Server) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Half, Session
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Half, Opening, Session
 from proxy.upstream import UpstreamError
 
 _log = logging.getLogger("proxy.connection")
@@ -37,7 +37,9 @@ class Host(Protocol):
 
     metrics: Metrics
     buffered_bytes: int
-    upstream_setup: tuple[bytes, ...]
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation. Raises UpstreamError."""
 
     async def dial(self, factory: "Callable[[], UpstreamSide]") -> "UpstreamSide":
         """Connect to Redis. Raises UpstreamError."""
@@ -61,12 +63,12 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """The client's side, and the pair as a whole."""
 
-    def __init__(self, host: Host, payload: str, policy: Policy, number: int) -> None:
+    def __init__(self, host: Host, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
         """`payload`: the format that the client speaks. `number`: names the connection in the log."""
         self._host = host
         self.payload = payload
         self.number = number
-        self._session = Session(policy, host.upstream_setup)
+        self._session = Session(policy, gate)
         self._client: Any = None
         self._upstream: Any = None
         self._dialing = False
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
 
     async def _dial(self) -> None:
         try:
+            opening = self._host.opening()
             upstream = await self._host.dial(lambda: UpstreamSide(self))
         except UpstreamError as error:
             self._host.metrics.upstream_failures += 1
@@ -118,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._upstream.close()
             return
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
-        self._apply(self._session.start())
+        self._apply(self._session.start(opening))
         if self._early:
             early, self._early = self._early, b""
             self._take_from_client(early)

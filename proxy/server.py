@@ -12,19 +12,22 @@ from pathlib import Path
 from typing import Any, Final, cast
 from weakref import WeakSet
 
+import msgspec
+
 from proxy import __version__, logs
 from proxy.admin import OK, Answer, Routes, unavailable
 from proxy.admin import serve as serve_admin
 from proxy.admin import serve_unix as serve_admin_unix
-from proxy.assembly import policy_for
+from proxy.assembly import gates_for, policy_for
 from proxy.config import Address, ConfigError, Listener, Settings, TcpAddress, UnixAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
 from proxy.metrics import Metrics
+from proxy.passwords import PasswordError
 from proxy.policy import Policy
 from proxy.resp import writers
 from proxy.sentinel import Master, MasterError
-from proxy.session import CommandInfo, Conversion, Converted
+from proxy.session import CommandInfo, Conversion, Converted, Opening
 from proxy.tls import ServerTls, TlsError
 from proxy.upstream import Upstream
 
@@ -51,7 +54,7 @@ class Server:
     def __init__(self, settings: Settings, upstream: Upstream, reread: Callable[[], Settings]) -> None:
         """`upstream`: where the settings' target is (an embedded Redis has its own place).
 
-        `reread` reads the settings anew, for HUP; it may raise ConfigError. Raises TlsError.
+        `reread` reads the settings anew, for HUP; it may raise ConfigError. Raises TlsError and PasswordError.
         """
         self._settings = settings
         self._upstream = upstream
@@ -59,6 +62,7 @@ class Server:
         self._policies = _policies(settings)
         self._converter = Converter()
         self._tls = [_server_tls(listener) for listener in settings.listener]
+        self._gates = gates_for(settings)
         self._servers: list[asyncio.Server] = []
         self._admin: asyncio.Server | None = None
         self._unix_paths: list[tuple[str, int]] = []
@@ -72,7 +76,6 @@ class Server:
         self._ready = False
         self.metrics = Metrics(__version__)
         self.buffered_bytes = settings.limits.buffered_bytes
-        self.upstream_setup = upstream.setup
         self.addresses: list[Address] = []
         """Where the listeners are, in the order of the settings, a port 0 resolved."""
 
@@ -81,8 +84,8 @@ class Server:
     async def run(self, started: Callable[["Server"], None] = lambda _: None) -> None:
         """Listen until told to stop, then drain. Raises ListenError; `started` is called once all listen."""
         try:
-            for listener, tls in zip(self._settings.listener, self._tls, strict=True):
-                await self._listen(listener, tls)
+            for number in range(len(self._settings.listener)):
+                await self._listen(number)
             await self._listen_admin()
             self._handle_signals()
             if isinstance(self._upstream.place, Master):
@@ -113,11 +116,14 @@ class Server:
         """
         try:
             settings = self._reread()
+            # Listeners stay as they are, but for what is in their files.
+            gates = gates_for(msgspec.structs.replace(settings, listener=self._settings.listener))
             contexts = [(tls, tls.fresh()) for tls in self._tls if tls is not None]
             self._upstream.reload_tls()
-        except (ConfigError, TlsError) as error:
+        except (ConfigError, TlsError, PasswordError) as error:
             _log.error("nothing was reloaded, the configuration is invalid: %s", error)
             return
+        self._gates = gates
         for tls, context in contexts:
             tls.use(context)
         fixed = [name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
@@ -180,10 +186,11 @@ class Server:
 
     # -- listeners -------------------------------------------------------------------------------------
 
-    async def _listen(self, listener: Listener, tls: ServerTls | None) -> None:
+    async def _listen(self, number: int) -> None:
         loop = asyncio.get_running_loop()
+        listener, tls = self._settings.listener[number], self._tls[number]
         address = listener.address
-        accept = self._acceptor(listener.payload)
+        accept = self._acceptor(listener.payload, number)
         how: Any = {"backlog": _BACKLOG}
         if tls is not None:
             how |= {"ssl": tls.context, "ssl_handshake_timeout": _HANDSHAKE_TIMEOUT}
@@ -202,13 +209,14 @@ class Server:
         self.addresses.append(address)
         _log.info("listening on %s for %s clients%s", address, listener.payload, " over TLS" if tls else "")
 
-    def _acceptor(self, payload: str) -> Callable[[], asyncio.Protocol]:
+    def _acceptor(self, payload: str, listener: int) -> Callable[[], asyncio.Protocol]:
         def accept() -> asyncio.Protocol:
             if len(self._connections) + len(self._arriving) >= self._settings.limits.clients:
                 self.metrics.rejected["max_clients"] += 1
                 return _TurnedAway()
             self.metrics.clients_total += 1
-            connection = Connection(self, payload, self._policies[payload], self.metrics.clients_total)
+            policy, gate = self._policies[payload], self._gates[listener]
+            connection = Connection(self, payload, policy, gate, self.metrics.clients_total)
             self._arriving.add(connection)
             return connection
 
@@ -252,6 +260,10 @@ class Server:
         self.metrics.clients += 1
         if self._stop.is_set():
             connection.drain()
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation. Raises UpstreamError."""
+        return self._upstream.opening()
 
     async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
         """Connect to Redis. Raises UpstreamError."""

@@ -118,6 +118,11 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def target(self) -> Target:
         return parse_upstream(self.url)
 
+    @property
+    def logs_in(self) -> bool:
+        """The proxy has credentials of its own."""
+        return self.password is not None or self.password_file is not None
+
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[NonEmpty, _parsed(_name)] = ""  # stays empty for no longer than __post_init__
