@@ -4,7 +4,6 @@ What they need is fetched by `go mod download` in `go` and `npm ci` in `node`.
 """
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,25 +14,9 @@ import redis
 
 from tests.e2e.flask_app import FlaskApp
 from tests.e2e.proxy_process import ProxyProcess
+from tests.interop.programs import HERE, missing, run
 
-HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
-PATIENCE = 120.0
-"""Seconds that a program or a build may take."""
-
-
-def missing(what: str) -> None:
-    """Skip the test, but never in CI."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
-
-
-def run(*command: str, at: Path = HERE, **env: str) -> str:
-    """What a program prints; it must succeed and say nothing else."""
-    done = subprocess.run(
-        command, cwd=at, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

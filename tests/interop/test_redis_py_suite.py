@@ -1,0 +1,195 @@
+"""A peer's own suite as judge: redis-py's tests, straight and through the proxy, with the same outcome one by one.
+
+They come from redis-py's source distribution when they are run. Every part runs in both ways at once, each with a
+Redis (and a proxy) of its own. The guard is open, since the tests do what no producer needs; the keys are none that a
+rule matches. That a test fails is no matter, as long as it fails the same way: redis-py's tests know other releases of
+Redis than the one that is here.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import running_redis
+from tests.e2e.proxy_process import ProxyProcess
+from tests.environments import Environment, UnavailableError, python_of, source_of
+from tests.interop.programs import missing
+
+VERSION = "8.1.0"
+TOOLS = Environment(
+    name="redis-py-suite",
+    requirements=[
+        "async-timeout==5.0.1", "iniconfig==2.1.0", "mock==5.2.0", "numpy==2.2.6", "packaging==25.0", "pluggy==1.6.0",
+        "pygments==2.19.2", "pytest==8.4.2", "pytest-asyncio==1.1.0", "pytest-timeout==2.4.0",
+    ],
+)  # fmt: skip
+"""What the tests need beside redis-py itself, which is the source that they come with."""
+
+SUITE = Path(__file__).parent / "suite"
+PATIENCE = 300.0
+"""Seconds that a part of the suite may take; far more than it needs."""
+
+OPENED = [
+    "ACL", "BGREWRITEAOF", "BGSAVE", "CLIENT", "CLUSTER", "CONFIG", "DEBUG", "FAILOVER", "FUNCTION", "LATENCY",
+    "MIGRATE", "MODULE", "REPLICAOF", "SAVE", "SCRIPT", "SHUTDOWN", "SLAVEOF", "SLOWLOG",
+]  # fmt: skip
+"""`[guard] allow`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some files of the suite, in one protocol."""
+
+    name: str
+    protocol: int
+    files: Sequence[str]
+    passing: int
+    """Tests of them that pass on Redis 7.0, at least."""
+    at: str = "tests"
+
+    def selection(self, tests: Sequence[str]) -> list[str]:
+        """What selects it, or some tests of it."""
+        return [f"--protocol={self.protocol}", *(tests or [f"{self.at}/test_{file}.py" for file in self.files])]
+
+
+REST = ["cache", "client", "connection", "connection_pool", "encoding", "hash", "lock", "pipeline", "scripting"]
+PARTS = [
+    Part("commands", 3, ["commands", "function"], 400),
+    Part("pubsub", 3, ["pubsub", "monitor", "keyspace_notifications"], 200),
+    Part("rest", 3, [*REST, "multiprocessing"], 300),
+    Part("asyncio-commands", 2, ["commands"], 500, at="tests/test_asyncio"),
+    Part("asyncio-pubsub", 2, ["pubsub", "monitor", "keyspace_notifications"], 200, at="tests/test_asyncio"),
+    Part("asyncio-rest", 2, [one for one in REST if one != "cache"], 300, at="tests/test_asyncio"),
+]
+
+FILES_LEFT_OUT = {
+    "background, backoff, command_parser, data_structure, event, exceptions, helpers, parsers, retry, utils ...": (
+        "they run within the client, or against mocks"
+    ),
+    "auth, credentials": "they need a cloud provider's identity libraries",
+    "bloom, json, search, timeseries, vsets, himport": "modules and data types that Redis 7.0 does not have",
+    "cluster, sentinel, maint_notifications, multidb, scenario": "they need several servers",
+    "connect, ssl": "they are their own server, or need certificates",
+    "cwe_404": "it times its own delaying proxy",
+    "observability": "it measures the client",
+}
+MARKS_LEFT_OUT = "not onlycluster and not redismod and not ssl and not cp_integration and not replica"
+TESTS_LEFT_OUT = {
+    "there is no server in it, only the waiting for one": [
+        "tests/test_connection.py::test_network_connection_failure",
+        "tests/test_connection.py::test_unix_socket_connection_failure",
+        "tests/test_connection_pool.py::TestConnection::test_on_connect_error",
+        "tests/test_pubsub.py::TestPubSubRedisDown",
+        "tests/test_asyncio/test_connection.py::test_network_connection_failure",
+        "tests/test_asyncio/test_connection.py::test_unix_socket_connection_failure",
+        "tests/test_asyncio/test_connection_pool.py::TestConnection::test_on_connect_error",
+        "tests/test_asyncio/test_pubsub.py::TestPubSubRedisDown",
+    ],
+}
+
+Outcomes = dict[str, str]
+
+
+class Bench:
+    """The suite, and the two servers that one part of it is run against."""
+
+    def __init__(self, part: Part, straight: str, through: str, home: Path) -> None:
+        """`straight` and `through` are URLs."""
+        self.part = part
+        self._urls = {"straight": straight, "through": through}
+        self._home = home
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, python: Path, source: Path, *tests: str) -> None:
+        """Begin to run the part, or some tests of it, in both ways."""
+        left_out = [f"--deselect={test}" for group in TESTS_LEFT_OUT.values() for test in group]
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
+        env["PYTHONPATH"] = f"{source}{os.pathsep}{SUITE}"
+        for way, url in self._urls.items():
+            command = [str(python), "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
+            command += ["-c", str(SUITE / "pytest.ini"), "--rootdir", str(source), "-m", MARKS_LEFT_OUT, *left_out]
+            command += ["--redis-url", url, "--redis-mod-url", url, "--outcomes", str(self._file(way))]
+            command += self.part.selection(tests)
+            with self._log(way).open("wb") as log:
+                self._running[way] = subprocess.Popen(command, cwd=source, env=env, stdout=log, stderr=log)
+
+    def outcomes(self) -> tuple[Outcomes, Outcomes]:
+        """Wait for both: what came of every test straight, and through the proxy."""
+        for way, process in self._running.items():
+            code = process.wait(PATIENCE)
+            assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), self._log(way).read_text()[-4000:]
+        straight, through = (json.loads(self._file(way).read_text()) for way in self._urls)
+        return straight, through
+
+    def stop(self) -> None:
+        """End what still runs."""
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def _file(self, way: str) -> Path:
+        return self._home / f"{self.part.name}-{way}.json"
+
+    def _log(self, way: str) -> Path:
+        return self._home / f"{self.part.name}-{way}.log"
+
+
+@contextmanager
+def bench_of(part: Part, home: Path, homes: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Two servers of Redis, and a proxy before the second of them."""
+    with running_redis(homes) as one, running_redis(homes) as other:
+        config = home / f"{part.name}.toml"
+        config.write_text(
+            f'[[listener]]\nbind = "127.0.0.1:0"\n[upstream]\nurl = "redis://127.0.0.1:{other.port}/0"\n'
+            f'[guard]\nscripts = "allow"\nallow = {json.dumps(OPENED)}\n'
+        )
+        proxy = ProxyProcess(["--config", str(config)])
+        try:
+            _, port = proxy.wait_until_ready().json
+            bench = Bench(part, f"redis://127.0.0.1:{one.port}/0", f"redis://127.0.0.1:{port}/0", home)
+            try:
+                yield bench
+            finally:
+                bench.stop()
+        finally:
+            proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def tools() -> tuple[Path, Path]:
+    """The interpreter that runs the suite, and the suite."""
+    try:
+        return python_of(TOOLS), source_of("redis", VERSION)
+    except UnavailableError as error:
+        missing(str(error))
+        raise
+
+
+@pytest.fixture(scope="module")
+def benches(tools: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bench]]:
+    """Every part, under way."""
+    home = tmp_path_factory.mktemp("suite")
+    with ExitStack() as stack:
+        made = {part.name: stack.enter_context(bench_of(part, home, tmp_path_factory)) for part in PARTS}
+        for bench in made.values():
+            bench.start(*tools)
+        yield made
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_the_outcome_of_every_test_is_the_same(part: Part, benches: dict[str, Bench], tools: tuple[Path, Path]) -> None:
+    bench = benches[part.name]
+    straight, through = bench.outcomes()
+    assert straight.keys() == through.keys()
+    assert sum(outcome == "passed" for outcome in through.values()) >= part.passing
+    if odd := [test for test in straight if straight[test] != through[test]]:
+        # Some tests race with their own clock where many run at once: what differs is asked again, alone.
+        bench.start(*tools, *odd)
+        straight, through = bench.outcomes()
+    assert straight == through
