@@ -21,5 +21,5 @@ def run(*command: str, at: Path = HERE, **env: str) -> str:
     done = subprocess.run(
         command, cwd=at, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
-    assert (done.returncode, done.stderr) == (0, ""), done
+    assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}\n{done.stdout[-1000:]}"
     return done.stdout
