@@ -9,9 +9,8 @@ Redis than the one that is here.
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ from tests.conftest import running_redis
 from tests.e2e.proxy_process import ProxyProcess
 from tests.environments import Environment, UnavailableError, python_of, source_of
 from tests.interop.programs import missing
+from tests.interop.suite.selection import FILES_LEFT_OUT, MARKS_LEFT_OUT, PARTS, TESTS_LEFT_OUT, VERSION, Part, files_of
 
-VERSION = "8.1.0"
 TOOLS = Environment(
     name="redis-py-suite",
     requirements=[
@@ -41,57 +40,6 @@ OPENED = [
 ]  # fmt: skip
 """`[guard] allow`."""
 
-
-@dataclass(frozen=True)
-class Part:
-    """Some files of the suite, in one protocol."""
-
-    name: str
-    protocol: int
-    files: Sequence[str]
-    passing: int
-    """Tests of them that pass on Redis 7.0, at least."""
-    at: str = "tests"
-
-    def selection(self, tests: Sequence[str]) -> list[str]:
-        """What selects it, or some tests of it."""
-        return [f"--protocol={self.protocol}", *(tests or [f"{self.at}/test_{file}.py" for file in self.files])]
-
-
-REST = ["cache", "client", "connection", "connection_pool", "encoding", "hash", "lock", "pipeline", "scripting"]
-PARTS = [
-    Part("commands", 3, ["commands", "function"], 400),
-    Part("pubsub", 3, ["pubsub", "monitor", "keyspace_notifications"], 200),
-    Part("rest", 3, [*REST, "multiprocessing"], 300),
-    Part("asyncio-commands", 2, ["commands"], 500, at="tests/test_asyncio"),
-    Part("asyncio-pubsub", 2, ["pubsub", "monitor", "keyspace_notifications"], 200, at="tests/test_asyncio"),
-    Part("asyncio-rest", 2, [one for one in REST if one != "cache"], 300, at="tests/test_asyncio"),
-]
-
-FILES_LEFT_OUT = {
-    "background, backoff, command_parser, data_structure, event, exceptions, helpers, parsers, retry, utils ...": (
-        "they run within the client, or against mocks"
-    ),
-    "auth, credentials": "they need a cloud provider's identity libraries",
-    "bloom, json, search, timeseries, vsets, himport": "modules and data types that Redis 7.0 does not have",
-    "cluster, sentinel, maint_notifications, multidb, scenario": "they need several servers",
-    "connect, ssl": "they are their own server, or need certificates",
-    "cwe_404": "it times its own delaying proxy",
-    "observability": "it measures the client",
-}
-MARKS_LEFT_OUT = "not onlycluster and not redismod and not ssl and not cp_integration and not replica"
-TESTS_LEFT_OUT = {
-    "there is no server in it, only the waiting for one": [
-        "tests/test_connection.py::test_network_connection_failure",
-        "tests/test_connection.py::test_unix_socket_connection_failure",
-        "tests/test_connection_pool.py::TestConnection::test_on_connect_error",
-        "tests/test_pubsub.py::TestPubSubRedisDown",
-        "tests/test_asyncio/test_connection.py::test_network_connection_failure",
-        "tests/test_asyncio/test_connection.py::test_unix_socket_connection_failure",
-        "tests/test_asyncio/test_connection_pool.py::TestConnection::test_on_connect_error",
-        "tests/test_asyncio/test_pubsub.py::TestPubSubRedisDown",
-    ],
-}
 
 Outcomes = dict[str, str]
 
@@ -113,17 +61,30 @@ class Bench:
         env["PYTHONPATH"] = f"{source}{os.pathsep}{SUITE}"
         for way, url in self._urls.items():
             command = [str(python), "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
-            command += ["-c", str(SUITE / "pytest.ini"), "--rootdir", str(source), "-m", MARKS_LEFT_OUT, *left_out]
+            command += [
+                "-c",
+                str(SUITE / "pytest.ini"),
+                "--rootdir",
+                str(source),
+                "--confcutdir",
+                str(source),
+                "-m",
+                MARKS_LEFT_OUT,
+                *left_out,
+            ]
             command += ["--redis-url", url, "--redis-mod-url", url, "--outcomes", str(self._file(way))]
             command += self.part.selection(tests)
             with self._log(way).open("wb") as log:
                 self._running[way] = subprocess.Popen(command, cwd=source, env=env, stdout=log, stderr=log)
 
-    def outcomes(self) -> tuple[Outcomes, Outcomes]:
-        """Wait for both: what came of every test straight, and through the proxy."""
+    def wait(self) -> None:
+        """Wait for both."""
         for way, process in self._running.items():
             code = process.wait(PATIENCE)
             assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), self._log(way).read_text()[-4000:]
+
+    def outcomes(self) -> tuple[Outcomes, Outcomes]:
+        """What came of every test, straight and through the proxy."""
         straight, through = (json.loads(self._file(way).read_text()) for way in self._urls)
         return straight, through
 
@@ -172,24 +133,43 @@ def tools() -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def benches(tools: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bench]]:
-    """Every part, under way."""
+def benches(
+    request: pytest.FixtureRequest, tools: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Bench]]:
+    """Every part that is asked for, run."""
     home = tmp_path_factory.mktemp("suite")
+    asked = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
+    parts = [part for part in PARTS if part.name in asked]
     with ExitStack() as stack:
-        made = {part.name: stack.enter_context(bench_of(part, home, tmp_path_factory)) for part in PARTS}
+        made = {part.name: stack.enter_context(bench_of(part, home, tmp_path_factory)) for part in parts}
         for bench in made.values():
             bench.start(*tools)
+        for bench in made.values():
+            bench.wait()
         yield made
+
+
+def differing(straight: Outcomes, through: Outcomes) -> dict[str, tuple[str, str]]:
+    """The tests that came out in two ways, and these."""
+    assert straight.keys() == through.keys()
+    return {test: (straight[test], through[test]) for test in straight if straight[test] != through[test]}
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_the_outcome_of_every_test_is_the_same(part: Part, benches: dict[str, Bench], tools: tuple[Path, Path]) -> None:
     bench = benches[part.name]
     straight, through = bench.outcomes()
-    assert straight.keys() == through.keys()
     assert sum(outcome == "passed" for outcome in through.values()) >= part.passing
-    if odd := [test for test in straight if straight[test] != through[test]]:
+    if odd := differing(straight, through):
         # Some tests race with their own clock where many run at once: what differs is asked again, alone.
         bench.start(*tools, *odd)
-        straight, through = bench.outcomes()
-    assert straight == through
+        bench.wait()
+        odd = differing(*bench.outcomes())
+    assert not odd
+
+
+def test_every_file_of_the_suite_is_run_or_left_out_for_a_reason(tools: tuple[Path, Path]) -> None:
+    run = [file for part in PARTS for file in part.files]
+    left_out = [file for files in FILES_LEFT_OUT.values() for file in files]
+    assert files_of(tools[1] / "tests") == {*run, *left_out}
+    assert not set(run) & set(left_out)
