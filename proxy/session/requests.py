@@ -167,7 +167,8 @@ class RequestHalf:
         args, raw = request
         command = find(args)
         if command is None:
-            if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME:
+            # A bar stands between command and subcommand in COMMAND INFO only: Redis runs no such name.
+            if VALID_NAME.fullmatch(args[0]) and b"|" not in args[0] and len(args[0]) <= _LONGEST_NAME:
                 self._take_unknown(request, args[0].upper())
             else:
                 self._refuse(_unknown_command(args))
