@@ -40,7 +40,6 @@ OPENED = [
 ]  # fmt: skip
 """`[guard] allow`."""
 
-
 Outcomes = dict[str, str]
 
 
@@ -61,17 +60,8 @@ class Bench:
         env["PYTHONPATH"] = f"{source}{os.pathsep}{SUITE}"
         for way, url in self._urls.items():
             command = [str(python), "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
-            command += [
-                "-c",
-                str(SUITE / "pytest.ini"),
-                "--rootdir",
-                str(source),
-                "--confcutdir",
-                str(source),
-                "-m",
-                MARKS_LEFT_OUT,
-                *left_out,
-            ]
+            command += ["-c", str(SUITE / "pytest.ini"), f"--rootdir={source}", f"--confcutdir={source}"]
+            command += ["-m", MARKS_LEFT_OUT, *left_out]
             command += ["--redis-url", url, "--redis-mod-url", url, "--outcomes", str(self._file(way))]
             command += self.part.selection(tests)
             with self._log(way).open("wb") as log:
