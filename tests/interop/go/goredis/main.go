@@ -52,6 +52,7 @@ func main() {
 	misses(ctx, client)
 	errorsAreErrors(ctx, client)
 	producers(ctx, client)
+	large(ctx, client)
 	counters(ctx, client)
 	scan(ctx, client)
 	subscribe(ctx, client)
@@ -176,6 +177,25 @@ func producers(ctx context.Context, client *redis.Client) {
 			expect(got == encoded([]int{number, n}), "a pipeline's replies are in order", got)
 			done.Write(key(n), got)
 		}
+	})
+}
+
+// large values are converted off the proxy's event loop: nobody's small ones overtake them on the same connection.
+func large(ctx context.Context, client *redis.Client) {
+	report.Together(4, func(number int) {
+		key := fmt.Sprintf("%slarge:%d", prefix, number)
+		payload := encoded(strings.Repeat(fmt.Sprintf("☃%d", number), 50_000))
+		replies, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, key, payload, time.Minute)
+			pipe.Set(ctx, key+":small", encoded(number), time.Minute)
+			pipe.Get(ctx, key)
+			pipe.Get(ctx, key+":small")
+			return nil
+		})
+		check(err)
+		expect(replies[2].(*redis.StringCmd).Val() == payload, "a large value is read as it was written")
+		expect(replies[3].(*redis.StringCmd).Val() == encoded(number), "and a small one behind it")
+		done.Write(key+":small", encoded(number))
 	})
 }
 

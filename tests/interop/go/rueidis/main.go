@@ -41,6 +41,7 @@ func main() {
 		changedByFlask(ctx, client)
 		changedByAnother(ctx, client)
 		severalCached(ctx, client)
+		broadcast(ctx)
 	}
 
 	seen, err := client.Do(ctx, client.B().Mget().Key("flask_cache_from_flask", "flask_cache_counter").Build()).AsStrSlice()
@@ -247,5 +248,20 @@ func severalCached(ctx context.Context, client rueidis.Client) {
 		two, err := second.ToString()
 		check(err)
 		expect(one == "0" && two == "[1]" && none.IsNil(), "MGetCache", one, two)
+	}
+}
+
+// broadcast hears of every managed key that changes, without having read it.
+func broadcast(ctx context.Context) {
+	client := connect(rueidis.ClientOption{
+		ClientTrackingOptions: []string{"PREFIX", prefix, "BCAST"},
+		OnInvalidations:       note,
+	})
+	defer client.Close()
+	for number := range 8 {
+		key := fmt.Sprintf("%sbroadcast:%d", prefix, number)
+		set(ctx, client, key, encoded([]int{number}))
+		await(key)
+		readTwice(ctx, client, key, encoded([]int{number}))
 	}
 }
