@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         high = self._host.buffered_bytes
         self._client.set_write_buffer_limits(high=high, low=high // 4)
         self._dialing = True
-        self._host.start(self._dial(), f"dial {self.number}").add_done_callback(self._dialed)
+        self._start(self._dial(), "dial").add_done_callback(self._dialed)
 
     async def _dial(self) -> None:
         try:
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._start_conversion(conversion)
         for name in effects.lookups:
-            self._host.start(self._look_up(name), f"look up {self.number}")
+            self._start(self._look_up(name), "look up")
         if effects.close is not None:
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
             self._last_words(b"")
@@ -269,9 +269,19 @@ class Connection(asyncio.Protocol):
 
     def _start_conversion(self, conversion: Conversion) -> None:
         self._host.metrics.conversions[conversion.half.name.lower()] += 1
-        task = self._host.start(self._convert(conversion), f"convert {self.number}")
+        task = self._start(self._convert(conversion), "convert")
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+
+    def _start(self, work: Awaitable[None], what: str) -> asyncio.Task[None]:
+        """Run a task on which the client waits: if it fails, nobody must wait for ever."""
+        task = self._host.start(work, f"{what} {self.number}")
+        task.add_done_callback(self._abort_if_failed)
+        return task
+
+    def _abort_if_failed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.abort()
 
     async def _convert(self, conversion: Conversion) -> None:
         results = await self._host.convert(conversion)

@@ -229,9 +229,10 @@ class TestRefusing:
         played = play().command(name, b"m:a", b"!evil").to_upstream(POISON).replies(b"-ERR x\r\n")
         assert played.client.startswith(b"-ERR unknown command '")
 
-    def test_a_name_with_a_bar_and_nothing_behind_it_is_unknown(self, play: Play) -> None:
-        played = play().command(b"foo|bar").to_upstream(POISON).replies(b"-ERR x\r\n")
-        played.to_client(b"-ERR unknown command 'foo|bar', with args beginning with: \r\n")
+    @pytest.mark.parametrize("name", [b"config|set", b"NEW|x", b"|", b"CLIENT|"])
+    def test_a_subcommands_name_is_no_command(self, play: Play, name: bytes) -> None:
+        played = play().command(name).to_upstream(POISON).replies(b"-ERR x\r\n")
+        played.to_client(b"-ERR unknown command '%b', with args beginning with: \r\n" % name)
         assert not played.lookups
 
     def test_an_odd_subcommand_is_unknown(self, play: Play) -> None:
