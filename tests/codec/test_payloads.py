@@ -3,17 +3,26 @@
 import json
 import pickle
 import struct
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.codec import CodecLimits, PayloadError, UndecodableError, json_payload, msgpack_payload
-from proxy.codec.limits import MAX_COLLIDABLE
+from proxy.codec import (
+    CodecLimits,
+    Options,
+    PayloadError,
+    Transcoder,
+    UndecodableError,
+    json_payload,
+    msgpack_payload,
+)
 from proxy.codec.nodes import TAGS
 from tests.codec.samples import EVERY_TAG, FORMATS, transcoder
 
@@ -373,29 +382,56 @@ def test_what_python_cannot_hash_is_no_member_and_no_key(member: Any, protocol: 
             transcoder(protocol=protocol).encode(json.dumps([tree]).encode())
 
 
-def collidable(count: int) -> list[Any]:
-    return [number + 0.5 for number in range(count)]
+MODULUS = 2**61 - 1
+KEYS: dict[str, tuple[Callable[[int], Any], int]] = {
+    # what a number becomes, and how many such keys may be
+    "floats": (lambda number: number + 0.5, 5_656),
+    "small ints": (lambda number: number, 16_329),
+    "negative ints": (lambda number: -number, 16_329),
+    "ints with one hash": (lambda number: number * MODULUS, 5_547),
+    "pairs": (lambda number: {"py/tuple": [number, "x"]}, 3_885),
+    "frozensets": (lambda number: {"py/frozenset": [number]}, 4_082),
+    "UUIDs": (lambda number: {"py/uuid": str(UUID(int=number))}, 2_560),
+    "decimals": (lambda number: {"py/decimal": str(number)}, 4_472),
+}
 
 
-@pytest.mark.parametrize("wrap", [lambda them: {"py/set": them}, lambda them: {"py/dict": [[it, 1] for it in them]}])
-def test_members_that_could_collide_are_limited(wrap: Callable[[list[Any]], Any]) -> None:
-    encode(wrap(collidable(MAX_COLLIDABLE)))
-    with pytest.raises(PayloadError, match=f"more than {MAX_COLLIDABLE} set members or keys"):
-        encode(wrap(collidable(MAX_COLLIDABLE + 1)))
+@pytest.mark.parametrize("name", KEYS)
+def test_keys_that_could_collide_are_limited_by_the_time_that_might_take(name: str) -> None:
+    make, most = KEYS[name]
+    members = [make(number) for number in range(most + 1)]
+    for wrap in (lambda them: {"py/set": them}, lambda them: {"py/dict": [[it, 1] for it in them]}):
+        encode(wrap(members[: most * 99 // 100]))
+        with pytest.raises(PayloadError, match="set members or dict keys that are neither text nor bytes are too many"):
+            encode(wrap(members))
 
 
-def test_the_limit_of_members_is_of_the_whole_value() -> None:
-    with pytest.raises(PayloadError, match="set members or keys"):
-        encode([{"py/set": collidable(1500)}, {"py/set": collidable(1500)}])
+def test_long_keys_that_could_collide_are_fewer() -> None:
+    deep = [{"py/tuple": [300] * 118 + [number]} for number in range(1200)]
+    long = [{"py/decimal": "9" * 4000 + str(number)} for number in range(1700)]
+    nested = [{"py/tuple": [{"py/tuple": ["x"] * 118 + [number]}]} for number in range(1200)]
+    for members in (deep, long, nested):
+        with pytest.raises(PayloadError, match="are too many"):
+            encode({"py/set": members})
+        encode({"py/set": members[: len(members) // 2]})
 
 
-def test_big_ints_are_members_that_could_collide_and_small_ones_are_not() -> None:
-    modulus = 2**61 - 1
-    encode({"py/set": list(range(MAX_COLLIDABLE + 1))})
-    with pytest.raises(PayloadError, match="set members or keys"):
-        encode({"py/set": [modulus * number for number in range(1, MAX_COLLIDABLE + 2)]})
-    with pytest.raises(PayloadError, match="set members or keys"):
-        transcoder("msgpack").encode(msgpack.packb({2**62 + number: 1 for number in range(MAX_COLLIDABLE + 1)}))
+def test_the_limit_of_keys_is_of_the_whole_value() -> None:
+    members = [number + 0.5 for number in range(4000)]
+    with pytest.raises(PayloadError, match="are too many"):
+        encode([{"py/set": members}, {"py/set": members}])
+
+
+def test_keys_of_msgpack_maps_are_limited_too() -> None:
+    msgpack_codec = transcoder("msgpack")
+    msgpack_codec.encode(msgpack.packb(dict.fromkeys(range(16_000), 1)))
+    with pytest.raises(PayloadError, match="are too many"):
+        msgpack_codec.encode(msgpack.packb(dict.fromkeys(range(17_000), 1)))
+
+
+def test_texts_and_bytes_may_be_as_many_keys_as_there_is_room_for() -> None:
+    encode({"py/set": [str(number) for number in range(100_000)]})
+    encode({"py/set": [{"py/bytes": b64encode(b"%d" % number).decode()} for number in range(50_000)]})
 
 
 # -- limits --------------------------------------------------------------------------------------------
@@ -533,7 +569,7 @@ def test_pairs_within_the_nodes_are_never_too_many(tag: str, content: Any, weigh
 
 
 def test_a_response_counts_with_its_headers_both_ways() -> None:
-    codec = transcoder(limits=CodecLimits(nodes=16 + 3 * 10))
+    codec = transcoder(limits=CodecLimits(nodes=20 + 3 * 10))
     tree: Any = {"py/response": {"status": 200, "headers": [["a", "b"]] * 10, "body": ""}}
     assert json.loads(codec.decode(codec.encode(json.dumps(tree).encode()))) == tree
     tree["py/response"]["headers"].append(["a", "b"])
@@ -703,3 +739,56 @@ def test_nothing_but_a_payload_error_leaves_a_tag(tag: str, content: Any) -> Non
         if stored.startswith(b"!"):
             pickle.loads(stored[1:])
         transcoder().decode(stored)
+
+
+# -- what may be written may be read -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", FORMATS)
+def test_ints_that_are_tagged_for_their_readers_are_no_more_nodes(payload: str) -> None:
+    codec = transcoder(payload, big_ints="tagged")
+    tree = [2**53 + 1] * 200_000
+    packed = json.dumps(tree).encode() if payload == "json" else msgpack.packb(tree)
+    assert codec.decode(codec.encode(packed)).count(b"py/int") == len(tree)
+
+
+def test_a_payload_full_of_long_ints_is_read() -> None:
+    packed = json.dumps([10**4299 + number for number in range(1900)], separators=(",", ":")).encode()
+    assert transcoder().decode(transcoder().encode(packed)) == packed
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_six_megabytes_of_bytes_are_read_under_any_protocol(protocol: int) -> None:
+    codec = transcoder(protocol=protocol)
+    packed = b'{"py/bytes":"' + b64encode(b"\xff" * 6_000_000) + b'"}'
+    assert codec.decode(codec.encode(packed)) == packed
+
+
+def test_what_could_not_be_read_again_is_not_written() -> None:
+    codec = transcoder("msgpack", 2)
+    with pytest.raises(PayloadError, match="which could not be read again"):
+        codec.encode(msgpack.packb(b"\xff" * (8 * 1024 * 1024 - 5)))
+
+
+def test_a_json_view_is_as_deep_as_any_value() -> None:
+    writer, reader = (transcoder(payload, view="application/json") for payload in FORMATS)
+    deep = b"[" * 101 + b"]" * 101
+    assert reader.decode(writer.encode(deep)) == b"\x91" * 100 + b"\x90"
+    with pytest.raises(PayloadError, match="deep"):
+        writer.encode(b"[" + deep + b"]")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"payload": "yaml"}, "payload must be one of 'json', 'msgpack', got 'yaml'"),
+        ({"pickle_protocol": 7}, "pickle_protocol must be one of 2, 3, 4, 5, got 7"),
+        ({"types": "Plain"}, "types must be one of"),
+        ({"big_ints": "xx"}, "big_ints must be one of"),
+        ({"accept_tags": "data"}, "accept_tags must be a tuple of tags without their py/, got 'data'"),
+        ({"accept_tags": ("py/tuple",)}, "accept_tags must be a tuple of tags"),
+    ],
+)
+def test_options_that_do_not_exist_are_named(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Transcoder(Options(**options))
