@@ -1,11 +1,14 @@
-"""Settings -> policy: where what an operator wrote becomes what a session does."""
+"""Settings -> policy and upstream: where what an operator wrote becomes what a session does, and on whom."""
 
 from proxy.codec import CodecLimits, Options, Transcoder
 from proxy.config import Rule as RuleSettings
-from proxy.config import Settings
+from proxy.config import SentinelTarget, Settings, TcpTarget, UnixTarget
 from proxy.glob import compile_glob, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp import RequestLimits
+from proxy.sentinel import Master
+from proxy.tls import ClientTls
+from proxy.upstream import Upstream
 
 _BRIEF_NODES = 4000
 _BRIEF_DECODED_BYTES = 128 * 1024
@@ -30,6 +33,20 @@ def policy_for(settings: Settings, payload: str) -> Policy:
     )
     rules = tuple(_rule(rule, payload, limits.codec) for rule in settings.rule)
     return Policy(rules, guard, limits)
+
+
+def upstream_for(settings: Settings) -> Upstream:
+    """The Redis of the settings, which is no embedded one (any more). Raises TlsError."""
+    timeout = settings.limits.connect_timeout
+    target = settings.upstream.target
+    if isinstance(target, SentinelTarget):
+        return Upstream(Master(target, timeout), target.db, timeout)
+    assert isinstance(target, TcpTarget | UnixTarget)  # noqa: S101 (who starts an embedded Redis puts its path here)
+    tls = None
+    if isinstance(target, TcpTarget) and target.tls:
+        given = settings.upstream
+        tls = ClientTls(given.tls_ca, given.tls_cert, given.tls_key, given.tls_server_name)
+    return Upstream(target.address, target.db, timeout, tls)
 
 
 def _brief(limits: CodecLimits) -> CodecLimits:
