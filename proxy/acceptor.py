@@ -1,8 +1,8 @@
 """Accepting clients from a socket that other workers may accept from too, one at a time.
 
 Event loops accept all that has arrived at once, and the system wakes the same process first again and again: one worker
-would end up with nearly all clients. Here each turn of the loop takes one, and a worker that has more clients than
-another leaves it to that one for a moment.
+would end up with nearly all clients. Here each turn of the loop takes one, and a worker that is ahead of another leaves
+it to that one for a moment.
 """
 
 import asyncio

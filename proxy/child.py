@@ -107,7 +107,7 @@ class Child:
             async with asyncio.timeout(_RELOAD_TIMEOUT):
                 answer = await self._ask(Prepare, settings)
         except TimeoutError:
-            return f"process {self.pid} does not answer"
+            return f"worker process {self.pid} does not answer"
         except OSError:
             return ""  # it has ended: the next one starts with the settings that hold then
         return answer.reason if isinstance(answer, Done) else ""

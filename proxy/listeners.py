@@ -117,7 +117,8 @@ def _tcp_sockets(address: TcpAddress) -> tuple[socket.socket, ...]:
 
 
 def _bound(family: int, place: tuple[object, ...]) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is said because asyncio sets TCP_NODELAY only where it is.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

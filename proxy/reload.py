@@ -27,6 +27,11 @@ def report(running: Settings, read: Settings) -> None:
     _log.info("reloaded: %d rules", len(read.rule))
 
 
-def refuse(reason: object) -> None:
+def invalid(error: Exception) -> str:
+    """A reason for `refuse`."""
+    return f"the configuration is invalid: {error}"
+
+
+def refuse(reason: str) -> None:
     """Nothing has changed."""
-    _log.error("nothing was reloaded, the configuration is invalid: %s", reason)
+    _log.error("nothing was reloaded, %s", reason)

@@ -10,6 +10,8 @@ from typing import Final, Self
 _WIDTH: Final = 8
 """Bytes of one count: written and read in one piece."""
 _ABSENT: Final = -1
+_LEAD: Final = 2
+"""Clients that a worker may have beyond another one."""
 
 
 class SharedSeats:
@@ -63,10 +65,13 @@ class Seats:
         """Count one client less."""
         self._counts[self._number] -= 1
 
-    def is_fuller_than_another(self) -> bool:
-        """Whether some worker that runs has fewer clients."""
-        mine = self._counts[self._number]
-        return any(_ABSENT < count < mine for count in self._counts)
+    def is_ahead(self) -> bool:
+        """Whether this worker should leave the next client to one that runs and has fewer.
+
+        One client more is no reason: where clients come and go one by one, giving way would only hold them up.
+        """
+        enough = self._counts[self._number] - _LEAD
+        return any(_ABSENT < count <= enough for count in self._counts)
 
 
 def alone() -> Seats:

@@ -80,7 +80,7 @@ class Server:
             for door in self._doors:
                 accepted = partial(self._accepted, door)
                 for each in door.sockets:
-                    self._acceptors.append(Acceptor(each, accepted, self._seats.is_fuller_than_another))
+                    self._acceptors.append(Acceptor(each, accepted, self._seats.is_ahead))
             if isinstance(self._upstream.place, Master):
                 self.start(self._follow(self._upstream.place), "follow the master")
             started()

@@ -53,7 +53,7 @@ class SoleServer:
             settings = reload.merged(self._settings, read)
             take = self._server.prepare(settings)
         except (ConfigError, TlsError) as error:
-            reload.refuse(error)
+            reload.refuse(reload.invalid(error))
             return
         take()
         reload.report(self._settings, read)

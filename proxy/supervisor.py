@@ -93,6 +93,7 @@ class Supervisor:
             if self._failure is None:
                 await self._drain(keepers)
         finally:
+            self._stop.set()
             for child in self._children.values():
                 child.kill()
             await asyncio.gather(*keepers)
@@ -197,7 +198,7 @@ class Supervisor:
             try:
                 read = self._reread()
             except ConfigError as error:
-                reload.refuse(error)
+                reload.refuse(reload.invalid(error))
                 return
             settings = reload.merged(self._settings, read)
             children = tuple(self._children.values())

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from proxy import logs
+from proxy import logs, reload
 from proxy.config import Settings
 from proxy.control import AskMetrics, Commit, Done, Failed, Numbers, Prepare, Ready, Start, Stop, ToSupervisor, ToWorker
 from proxy.frames import framed, next_document
@@ -79,7 +79,7 @@ class Worker:
         try:
             self._prepared = settings, self._server.prepare(settings)
         except TlsError as error:
-            return str(error)
+            return reload.invalid(error)
         return ""
 
     def _commit(self) -> None:

@@ -1,13 +1,16 @@
 """Binding: what is opened, what is refused, and what is left behind."""
 
+import asyncio
 import logging
 import re
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from proxy.config import Admin, Listener, Settings, TcpAddress
 from proxy.listeners import ListenError, Listeners
@@ -48,6 +51,26 @@ def test_every_address_of_a_name_is_listened_on_and_all_on_one_port(monkeypatch:
         assert connects("127.0.0.2", place.address.port)
         listeners.close_clients()
         assert not connects("127.0.0.1", place.address.port)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_small_replies_are_not_held_back(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def delays(accepted: socket.socket) -> bool:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, accepted)
+        try:
+            option = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            return not option
+        finally:
+            transport.abort()
+            await asyncio.sleep(0)
+
+    with Listeners(settings("127.0.0.1:0")) as listeners:
+        (bound,) = listeners.clients[0].sockets
+        with socket.create_connection(bound.getsockname()), asyncio.Runner(loop_factory=new_loop) as runner:
+            accepted, _ = bound.accept()
+            accepted.setblocking(False)
+            assert not runner.run(delays(accepted))
 
 
 def test_an_address_of_a_name_that_this_machine_does_not_have_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,24 +37,26 @@ def test_those_of_a_worker_that_has_ended_are_free(memory: int) -> None:
     assert second.take(2)
 
 
-def test_a_worker_gives_way_to_one_that_has_fewer_and_runs(memory: int) -> None:
+def test_a_worker_gives_way_to_one_that_has_two_clients_less_and_runs(memory: int) -> None:
     parent = SharedSeats.of(memory)
     first = parent.of_worker(0)
-    first.take(9)
-    assert not first.is_fuller_than_another()  # nobody else is there
+    assert first.take(9)
+    assert first.take(9)
+    assert not first.is_ahead()  # nobody else is there
     second = parent.of_worker(1)
-    assert first.is_fuller_than_another()
-    assert not second.is_fuller_than_another()
-    second.take(9)
-    assert not first.is_fuller_than_another()
+    assert first.is_ahead()
+    assert not second.is_ahead()
+    assert second.take(9)
+    assert not first.is_ahead()
     second.leave()
+    assert first.is_ahead()
     parent.vacate(1)
-    assert not first.is_fuller_than_another()
+    assert not first.is_ahead()
 
 
 def test_one_process_has_all_for_itself() -> None:
     seats = alone()
     assert [seats.take(2), seats.take(2), seats.take(2)] == [True, True, False]
-    assert not seats.is_fuller_than_another()
+    assert not seats.is_ahead()
     seats.leave()
     assert seats.take(2)

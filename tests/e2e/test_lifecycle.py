@@ -397,6 +397,20 @@ class TestEmbeddedRedis:
         assert proxy.wait() == 0
         assert not is_running(server)
 
+    def test_term_while_it_starts_ends_both(
+        self, start_proxy: StartProxy, path_without_redis_server: str, tmp_path: Path
+    ) -> None:
+        executable = tmp_path / "redis-server"
+        executable.write_text("#!/bin/sh\nexec sleep 600\n")
+        executable.chmod(0o755)
+        env = {"PATH": f"{tmp_path}{os.pathsep}{path_without_redis_server}"}
+        proxy = start_proxy("--upstream", "embedded", env=env, ready=False)
+        wait_until(proxy.children, "the embedded Redis to be started")
+        (server,) = proxy.children()
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert not is_running(server)
+
     def test_it_ends_if_a_listener_cannot_be_opened(self, start_proxy: StartProxy, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         proxy = start_proxy("--upstream", "embedded", "--listen", f"unix:{tmp_path}/file", ready=False)

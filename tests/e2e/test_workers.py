@@ -337,7 +337,9 @@ class TestTheEnd:
         for client in clients:
             client.send(pipeline("BLPOP l 0"))
         wait_until(lambda: direct.info("clients")["blocked_clients"] == 4, "BLPOP")
+        assert workers.metric("clients") == 4
         os.kill(min(pids(proxy)), signal.SIGSTOP)
+        assert workers.metric("clients") == 4  # as far as is known
         proxy.terminate()
         proxy.wait_for_line("INFO    stopping: 4 clients have 600 s to finish")
         proxy.terminate()
