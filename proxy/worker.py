@@ -6,6 +6,7 @@ supervisor's to hear; TERM means drain, however often it comes, since systemd se
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ class Worker:
     ) -> None:
         """`listening`: the sockets of each listener. Raises TlsError."""
         seats = SharedSeats.of(start.seats).of_worker(start.number)
+        os.close(start.seats)
         self._server = Server(start.settings, listening, seats)
         self._number = start.number
         self._reader = reader
@@ -59,6 +61,7 @@ class Worker:
                 self._carry_out(_DECODER.decode(await next_document(self._reader)))
         except (asyncio.IncompleteReadError, OSError):
             _log.error("the supervisor is gone: stopping")
+        finally:
             self._server.drain()
 
     def _carry_out(self, message: ToWorker) -> None:

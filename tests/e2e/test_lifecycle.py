@@ -397,13 +397,11 @@ class TestEmbeddedRedis:
         assert proxy.wait() == 0
         assert not is_running(server)
 
-    def test_term_while_it_starts_ends_both(
-        self, start_proxy: StartProxy, path_without_redis_server: str, tmp_path: Path
-    ) -> None:
+    def test_term_while_it_starts_ends_both(self, start_proxy: StartProxy, tmp_path: Path) -> None:
         executable = tmp_path / "redis-server"
         executable.write_text("#!/bin/sh\nexec sleep 600\n")
         executable.chmod(0o755)
-        env = {"PATH": f"{tmp_path}{os.pathsep}{path_without_redis_server}"}
+        env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
         proxy = start_proxy("--upstream", "embedded", env=env, ready=False)
         wait_until(proxy.children, "the embedded Redis to be started")
         (server,) = proxy.children()
