@@ -435,17 +435,21 @@ class TestOrchestrators:
         proxy = workers.start(count=count)
         clients = [connect(workers.unix) for _ in range(4)]
         assert {client("SET", KEY, LARGE) for client in clients} == {b"+OK\r\n"}
-        group = [proxy.pid, *pids(proxy), *proxy.running("proxy.converter")]
+        converters = proxy.running("proxy.converter")
+        group = [proxy.pid, *pids(proxy), *converters]
         assert len(group) == {1: 2, 2: 5}[count]
+        for converter in converters:
+            os.kill(converter, signal.SIGSTOP)
         for client in clients:
-            client.send(pipeline("BLPOP l 0") + request("SET", KEY, LARGE))
-        wait_until(lambda: direct.info("clients")["blocked_clients"] == 4, "BLPOP")
+            client.send(request("SET", KEY, LARGE))
+        begun = 'offloaded_conversions_total{half="requests"}'
+        wait_until(lambda: workers.metric(begun) == 8, "the conversions to begin")
         for pid in reversed(group):
             os.kill(pid, signal.SIGTERM)
         proxy.wait_for_line("INFO    stopping")
-        direct.rpush("l", *"xxxx")
-        wanted = b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n+OK\r\n"
-        assert [client.until_closed() for client in clients] == [wanted] * 4
+        for converter in converters:
+            os.kill(converter, signal.SIGCONT)
+        assert [client.until_closed() for client in clients] == [b"+OK\r\n"] * 4
         assert proxy.wait() == 0
         assert not any(map(is_running, group))
 
