@@ -25,6 +25,8 @@ from proxy.tls import TlsError
 
 _log = logging.getLogger("proxy.cli")
 _CONFIG_VARIABLE: Final = "FLASK_CACHE_PROXY_CONFIG"
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end the proxy."""
 
 _config_option = click.option(
     "--config",
@@ -87,16 +89,18 @@ def serve(
     flags = Flags(listen=listen, upstream=upstream, log_level=log_level, log_format=log_format)
     settings = _load(config, flags)
     logs.configure(settings.log.level, settings.log.format)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there are clients to drain
     try:
         with ExitStack() as stack:
+            for number in _ENDS:
+                stack.callback(signal.signal, number, signal.getsignal(number))
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there are clients to drain
             place = _embedded(stack) if isinstance(settings.upstream.target, EmbeddedTarget) else None
             settings = _settled(settings, place)
             listeners = stack.enter_context(Listeners(settings))
             try:
                 run_loop(_serve(settings, listeners, lambda: _settled(load(config, os.environ, flags), place)))
             finally:  # what is left to be cleaned up takes no time, and nobody should cut it short
-                for number in (signal.SIGTERM, signal.SIGINT):
+                for number in _ENDS:
                     signal.signal(number, signal.SIG_IGN)
     except (ListenError, EmbeddedRedisError, TlsError, WorkerError) as error:
         _fail(str(error))
@@ -142,7 +146,7 @@ async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], 
     """Raises TlsError, WorkerError."""
     process = (Supervisor if settings.server.workers > 1 else SoleServer)(settings, listeners, reread)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDS:
         loop.add_signal_handler(number, process.stop)
     loop.add_signal_handler(signal.SIGHUP, process.reload)
     await process.run(lambda: _announce(settings.server.workers))
