@@ -113,11 +113,6 @@ class Upstream:
         except MasterError as error:
             raise UpstreamError(str(error)) from None
 
-    def reload_tls(self) -> None:
-        """Read CA, certificate and key anew, for dials from now on. Raises TlsError, and then nothing has changed."""
-        if self.tls is not None:
-            self.tls.reload()
-
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
 

@@ -77,12 +77,6 @@ def _mode(text: str) -> str:
     return text
 
 
-def _workers(count: int) -> int:
-    if count > 1:
-        raise ValueError("more than one worker is not supported by this version yet; expected 1")
-    return count
-
-
 Bind: TypeAlias = Annotated[str, _parsed(_bind)]
 NonEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
 Path: TypeAlias = NonEmpty | None
@@ -181,7 +175,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    workers: Annotated[int, Meta(ge=1, le=1024), _parsed(_workers)] = 1
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
     drain_timeout: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 
