@@ -43,6 +43,7 @@ _CONFIRMATIONS: Final = frozenset(
 )
 _LONGEST_KIND: Final = 32
 _REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
+_LONGEST_REDIRECTION: Final = 512
 _REDIRECTED: Final = writers.error(
     "ERR flask-cache-proxy: Redis redirected this command; a cluster is not supported as upstream"
 )
@@ -198,13 +199,13 @@ class ReplyHalf:
         return self._forward(self._target(), ReplyHalf._complete)
 
     def _redirection(self) -> bool:
-        """MOVED, ASK and REDIRECT would lead the client around us."""
-        line = self._framer.line()
+        """MOVED, ASK and REDIRECT would lead the client around us. A script's long error may begin like one."""
+        line = self._framer.short_line(_LONGEST_REDIRECTION)
         if line is None:
             return False
-        self._target().append(_REDIRECTED if line.startswith(_REDIRECTIONS) else line)
-        self._complete()
-        return True
+        if line.startswith(_REDIRECTIONS):
+            return self._drop(_REDIRECTED)
+        return self._forward(self._target(), ReplyHalf._complete)
 
     def _drop(self, substitute: bytes) -> bool:
         """Let the reply at the head vanish, and `substitute` stand in its place."""

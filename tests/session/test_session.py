@@ -79,6 +79,12 @@ class TestForwarding:
         played.to_client(b"-ERR max number of clients reached\r\n")
         assert played.closed
 
+    @pytest.mark.parametrize("start", [b"-ASK ", b"-MOVED ", b"-MOV", b"-REDIRECT "])
+    def test_a_long_error_that_begins_like_a_redirection_passes(self, play: Play, start: bytes) -> None:
+        error = start + b"x" * 70_000 + b"\r\n"
+        played = play().command(b"EVAL_RO", b"s", b"0").command(b"PING").replies(error + b"+PONG\r\n")
+        played.to_client(error + b"+PONG\r\n")
+
     @pytest.mark.parametrize("error", [b"-MOVED 1 10.0.0.1:6379", b"-ASK 1 h:1", b"-REDIRECT h:1"])
     def test_a_redirection_does_not_lead_the_client_around_us(self, play: Play, error: bytes) -> None:
         played = play().command(b"GET", b"k").replies(error + b"\r\n")
