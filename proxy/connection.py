@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Half, Session
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Half, Opening, Session
 from proxy.upstream import UpstreamError
 
 _log = logging.getLogger("proxy.connection")
@@ -37,7 +37,9 @@ class Host(Protocol):
 
     metrics: Metrics
     buffered_bytes: int
-    upstream_setup: tuple[bytes, ...]
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation. Raises UpstreamError."""
 
     async def dial(self, factory: "Callable[[], UpstreamSide]") -> "UpstreamSide":
         """Connect to Redis. Raises UpstreamError."""
@@ -51,6 +53,9 @@ class Host(Protocol):
     def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         """Run a task, and keep it until it ends."""
 
+    def opened(self, connection: "Connection") -> None:
+        """The client is there."""
+
     def closed(self, connection: "Connection") -> None:
         """The connection has ended, both sides of it."""
 
@@ -58,12 +63,12 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """The client's side, and the pair as a whole."""
 
-    def __init__(self, host: Host, payload: str, policy: Policy, number: int) -> None:
+    def __init__(self, host: Host, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
         """`payload`: the format that the client speaks. `number`: names the connection in the log."""
         self._host = host
         self.payload = payload
         self.number = number
-        self._session = Session(policy, host.upstream_setup)
+        self._session = Session(policy, gate)
         self._client: Any = None
         self._upstream: Any = None
         self._dialing = False
@@ -88,6 +93,9 @@ class Connection(asyncio.Protocol):
         if self._ending:  # aborted before it was made
             self._client.abort()
             return
+        self._host.opened(self)
+        if self._ending:  # too late: the proxy is stopping
+            return
         self._client.pause_reading()
         _keep_alive(self._client)
         asyncio.get_running_loop().call_later(_WATCH, self._watch_paused)
@@ -98,6 +106,7 @@ class Connection(asyncio.Protocol):
 
     async def _dial(self) -> None:
         try:
+            opening = self._host.opening()
             upstream = await self._host.dial(lambda: UpstreamSide(self))
         except UpstreamError as error:
             self._host.metrics.upstream_failures += 1
@@ -112,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._upstream.close()
             return
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
-        self._apply(self._session.start())
+        self._apply(self._session.start(opening))
         if self._early:
             early, self._early = self._early, b""
             self._take_from_client(early)
@@ -147,8 +156,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more: what it has asked is still answered."""
-        if self._ending or self._is_idle or self._session.is_blocked:
-            return False  # as Redis, which drops a command that blocks with its client
+        if self._ending or self._is_idle or self._session.is_blocked or not self._client.can_write_eof():
+            return False  # as Redis, which drops a command that blocks with its client; TLS closes both ways at once
         self._draining = True
         self._watch_half_closed()
         return True
@@ -157,7 +166,7 @@ class Connection(asyncio.Protocol):
         """Wait on, as long as Redis answers or the client takes what it has coming."""
         owed = self._session.pending, self._client.get_write_buffer_size()
         if owed == owed_before:
-            self._close()
+            self.close()
         else:
             self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._watch_half_closed, owed)
 
@@ -172,7 +181,8 @@ class Connection(asyncio.Protocol):
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
-                self._upstream.write_eof()
+                if self._upstream.can_write_eof():
+                    self._upstream.write_eof()
             self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._upstream.abort)
         self._close_if_over()
 
@@ -233,7 +243,7 @@ class Connection(asyncio.Protocol):
             return
         if self._session.pending:
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
-        self._close()
+        self.close()
 
     # -- effects ---------------------------------------------------------------------------------------
 
@@ -253,7 +263,7 @@ class Connection(asyncio.Protocol):
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
             self._last_words(b"")
         elif self._draining and self._is_idle:
-            self._close()
+            self.close()
         else:
             self._adjust()
 
@@ -314,7 +324,7 @@ class Connection(asyncio.Protocol):
         """Close at the next command boundary."""
         self._draining = True
         if self._is_idle:
-            self._close()
+            self.close()
 
     @property
     def _is_idle(self) -> bool:
@@ -337,7 +347,9 @@ class Connection(asyncio.Protocol):
             self._client.write(reply)
         if self._client.can_write_eof():
             self._client.write_eof()
-        self._client.resume_reading()
+            self._client.resume_reading()
+        else:
+            self._client.close()
         if self._timer is not None:
             self._timer.cancel()
         self._linger(self._client.get_write_buffer_size(), _STUCK)
@@ -368,7 +380,7 @@ class Connection(asyncio.Protocol):
         if self._client is None and self._upstream is None and not self._dialing:
             self._host.closed(self)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Flush what the client has coming, and close both sides."""
         self._ending = True
         if self._upstream is not None:

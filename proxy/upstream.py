@@ -3,18 +3,24 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import hiredis
 
+from proxy import passwords
 from proxy.config import Address, TcpAddress
 from proxy.resp.writers import command
-from proxy.session import CommandInfo
+from proxy.sentinel import Master, MasterError
+from proxy.session import CommandInfo, Opening
+from proxy.tls import ClientTls, tls_reason
 
 _MAX_CACHED: Final = 4096
 _IDLE: Final = 1.0
 """Seconds that the connection for questions stays open for the next one."""
+_NO_LOGIN: Final = "Redis refused the proxy's own login (upstream.username, upstream.password)"
+_NO_DATABASE: Final = "Redis refused the database of upstream.url"
 _NOT_ENOUGH: Final = object()
 
 Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
@@ -24,15 +30,43 @@ class UpstreamError(Exception):
     """Redis cannot be reached. `str()` is a sentence for a client: where, and why."""
 
 
+class Login(NamedTuple):
+    """The proxy's own user at Redis."""
+
+    username: str | None
+    password: str | None
+    password_file: str | None
+
+    def opening(self) -> Opening:
+        """AUTH, with the password as it is now. Raises UpstreamError."""
+        try:
+            password = passwords.read(self.password, self.password_file)
+        except passwords.PasswordError as error:
+            raise UpstreamError(str(error)) from None
+        user = () if self.username is None else (self.username.encode(),)
+        return Opening(command(b"AUTH", *user, password or b""), _NO_LOGIN)
+
+
 class Upstream:
     """One Redis, and the ways to reach it."""
 
-    def __init__(self, address: Address, db: int, timeout: float) -> None:
-        """`timeout`: seconds that a dial may take, the name's look-up included."""
-        self.address = address
+    def __init__(
+        self,
+        place: Address | Master,
+        db: int,
+        timeout: float,
+        tls: ClientTls | None = None,
+        login: Login | None = None,
+    ) -> None:
+        """`timeout`: seconds that a dial may take, the name's look-up and TLS included. `tls`: over TCP only.
+
+        `login`: the proxy's own; None: clients authenticate themselves.
+        """
+        self.place = place
+        self._db = db
+        self._login = login
+        self.tls = tls
         self._timeout = timeout
-        self.setup: tuple[bytes, ...] = (command(b"SELECT", b"%d" % db),) if db else ()
-        """What a session sends first, for the database of the url."""
         self._command_info: dict[bytes, CommandInfo] = {}
         self._asking = asyncio.Lock()
         self._asker: _Asker | None = None
@@ -40,18 +74,44 @@ class Upstream:
 
     async def connect(self, factory: Callable[[], Protocol]) -> Protocol:
         """Dial; the protocol has its transport. Raises UpstreamError."""
-        loop = asyncio.get_running_loop()
+        where: object = self.place
         try:
             async with asyncio.timeout(self._timeout):
-                if isinstance(self.address, TcpAddress):
-                    _, protocol = await loop.create_connection(factory, self.address.host, self.address.port)
-                else:
-                    _, protocol = await loop.create_unix_connection(factory, self.address.path)
+                where = address = await self.locate()
+                if isinstance(address, TcpAddress):
+                    return await self._connect_tcp(factory, address)
+                _, protocol = await asyncio.get_running_loop().create_unix_connection(factory, address.path)
         except TimeoutError:
-            raise UpstreamError(f"cannot reach Redis at {self.address}: no answer in {self._timeout:g} s") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: no answer in {self._timeout:g} s") from None
         except OSError as error:
-            raise UpstreamError(f"cannot reach Redis at {self.address}: {_reason(error)}") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: {_reason(error)}") from None
         return protocol
+
+    async def _connect_tcp(self, factory: Callable[[], Protocol], address: TcpAddress) -> Protocol:
+        how: Any = {}
+        if self.tls is not None:
+            how = {"ssl": self.tls.context, "server_hostname": self.tls.name or address.host}
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(factory, address.host, address.port, **how)
+        return protocol
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation: the proxy's login, its password read anew, and the url's database.
+
+        Raises UpstreamError.
+        """
+        login = () if self._login is None else (self._login.opening(),)
+        select = (Opening(command(b"SELECT", b"%d" % self._db), _NO_DATABASE),) if self._db else ()
+        return (*login, *select)
+
+    async def locate(self) -> Address:
+        """Where Redis is at the moment. Raises UpstreamError if no sentinel knows."""
+        if not isinstance(self.place, Master):
+            return self.place
+        try:
+            return await self.place.locate()
+        except MasterError as error:
+            raise UpstreamError(str(error)) from None
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
@@ -75,6 +135,10 @@ class Upstream:
     async def _ask(self, request: bytes) -> CommandInfo | None:
         if self._asker is None or self._asker.lost:
             self._asker = await self.connect(_Asker)
+            if self._login is not None:
+                reply = await self._asker.ask(self._login.opening().raw)
+                if isinstance(reply, hiredis.ReplyError):
+                    return CommandInfo(unknown_because=str(reply))
         if self._idle is not None:
             self._idle.cancel()
         try:
@@ -94,6 +158,8 @@ class Upstream:
 
 def _reason(error: OSError) -> str:
     """The system's words: asyncio puts "Connect call failed" in their place, uvloop does not."""
+    if isinstance(error, ssl.SSLError):
+        return tls_reason(error)
     if isinstance(error, socket.gaierror) or not error.errno:
         return error.strerror or str(error)
     return os.strerror(error.errno)

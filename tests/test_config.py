@@ -16,7 +16,9 @@ from proxy.config import (
     Limits,
     Listener,
     Rule,
+    SentinelTarget,
     Settings,
+    Target,
     TcpAddress,
     TcpTarget,
     UnixAddress,
@@ -127,7 +129,13 @@ def test_the_example_comments_out_only_keys_without_a_default_of_their_own() -> 
     content = tomllib.loads(EXAMPLE.read_text())
     given = {(section, key) for section, keys in content.items() if section not in ROWS for key in keys}
     given |= {(section, key) for section in ROWS for key in content[section][0]}
-    assert set(every_key()) - given == {("admin", "bind"), ("rule", "name"), ("rule", "content_type")}
+    without = {
+        "admin": ("bind",),
+        "rule": ("name", "content_type"),
+        "listener": ("mode", "password", "password_file", "tls_cert", "tls_key", "tls_client_ca"),
+        "upstream": ("username", "password", "password_file", "tls_ca", "tls_cert", "tls_key", "tls_server_name"),
+    }
+    assert set(every_key()) - given == {(section, key) for section, keys in without.items() for key in keys}
 
 
 def test_settings_are_frozen() -> None:
@@ -266,10 +274,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
             "[server]\ndrain_timeout = true",
             "server.drain_timeout: expected a number from 0 to 3600, got true",
         ),
-        (
-            "[server]\nworkers = 2",
-            "server.workers: more than one worker is not supported by this version yet",
-        ),
+        ("[server]\nworkers = 0", "server.workers: expected an integer from 1 to 1024, got 0"),
         (
             '[log]\nlevel = "INFO"',
             'log.level: expected one of "debug", "error", "info", "warning", got "INFO"',
@@ -410,7 +415,67 @@ def test_a_wildcard_listener_may_share_its_port_with_redis_elsewhere() -> None:
     assert got.upstream.target == TcpTarget("redis", 6379, 0)
 
 
+UNIX = '[[listener]]\nbind = "unix:/run/x.sock"\n'
+TCP = '[[listener]]\nbind = "127.0.0.1:1"\n'
+TLS = 'tls_cert = "a"\ntls_key = "b"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        (TCP + 'tls_cert = "a"\n', "listener[0].tls_cert", "needs tls_key as well"),
+        (TCP + 'tls_key = "a"\n', "listener[0].tls_key", "needs tls_cert as well"),
+        (TCP + 'tls_client_ca = "a"\n', "listener[0].tls_client_ca", "means nothing without tls_cert and tls_key"),
+        (UNIX + TLS, "listener[0].tls_cert", "is for TCP; this listener is a unix socket"),
+        (TCP + 'mode = "0660"\n', "listener[0].mode", "is for unix sockets; this listener is none"),
+        (UNIX + 'mode = "rw"\n', "listener[0].mode", 'expected a file mode in octal, as in "0660", got "rw"'),
+        (
+            TCP + 'password = "a"\npassword_file = "b"\n',
+            "listener[0].password_file",
+            "stands beside password; one of them is enough",
+        ),
+        ('[upstream]\ntls_ca = "a"\n', "upstream.tls_ca", "is for rediss://; upstream.url is of another kind"),
+        (
+            UNIX + '[upstream]\nusername = "a"\n',
+            "upstream.username",
+            "means nothing without password or password_file",
+        ),
+    ],
+)
+def test_keys_that_need_each_other_are_named(write: Write, text: str, key: str, reason: str) -> None:
+    assert any(f"{key}: {reason}" in error for error in errors(write(text)))
+
+
+@pytest.mark.parametrize("secret", ["password", "password_file"])
+def test_a_proxy_that_logs_in_by_itself_lets_in_only_who_may(write: Write, secret: str) -> None:
+    login = f'[upstream]\n{secret} = "secret"\n'
+    (error,) = errors(write(UNIX + TCP + login))
+    assert error.endswith(
+        "listener[1].bind: needs a password or password_file, or to be a unix socket: the proxy logs in to Redis by "
+        "itself (upstream.password), so that everyone who reaches this port would be in"
+    )
+    assert len(settings(write(UNIX + TCP + 'password = "other"\n' + login)).listener) == 2
+    (error,) = errors(write(login))
+    assert "listener[0].bind" in error
+
+
+def test_passwords_are_never_shown(write: Write) -> None:
+    text = TCP + 'password = "hunter2"\n[upstream]\npassword = "hunter2"\n'
+    described = describe(settings(write(text)))
+    assert "hunter2" not in described
+    assert described.count("********") == 2
+
+
 # The environment and flags
+
+
+NEEDS = {
+    **{key: {"URL": "rediss://redis"} for key in ("tls_ca", "tls_server_name")},
+    "tls_cert": {"URL": "rediss://redis", "TLS_KEY": "key"},
+    "tls_key": {"URL": "rediss://redis", "TLS_CERT": "cert"},
+    "username": {"PASSWORD": "secret"},
+}
+"""What [upstream] must hold beside a key, for that to mean something."""
 
 
 def another_value(section: str, field: str) -> tuple[str, object]:
@@ -418,11 +483,13 @@ def another_value(section: str, field: str) -> tuple[str, object]:
     special: dict[tuple[str, str], tuple[str, object]] = {
         ("upstream", "url"): ("redis://redis:6399/5", "redis://redis:6399/5"),
         ("admin", "bind"): ("127.0.0.1:9380", "127.0.0.1:9380"),
-        ("server", "workers"): ("1", 1),
+        ("server", "workers"): ("4", 4),
     }
     if (section, field) in special:
         return special[section, field]
     default = getattr(getattr(Settings(), section), field)
+    if default is None:
+        return "some text", "some text"
     if isinstance(default, str):
         kind = typing.get_type_hints(section_struct(section))[field]
         other = next(value for value in typing.get_args(kind) if value != default)
@@ -443,9 +510,13 @@ def scalars_outside_the_lists() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("section", "field"), scalars_outside_the_lists())
 def test_every_scalar_key_has_an_environment_twin(section: str, field: str) -> None:
     text, value = another_value(section, field)
-    got = settings(environ={f"FLASK_CACHE_PROXY_{section}_{field}".upper(): text})
+    environ = {field.upper(): text, **NEEDS.get(field, {})}
+    got = settings(
+        environ={f"FLASK_CACHE_PROXY_{section}_{name}".upper(): value for name, value in environ.items()},
+        flags=Flags(listen=("unix:/run/proxy.sock",)),
+    )
     assert getattr(getattr(got, section), field) == value
-    others = {name for name in Settings.__struct_fields__ if name != section}
+    others = {name for name in Settings.__struct_fields__ if name not in (section, "listener")}
     assert all(getattr(got, name) == getattr(Settings(), name) for name in others)
 
 
@@ -600,10 +671,18 @@ def test_an_odd_listen_is_refused(text: str) -> None:
         ("unix:///run/redis.sock?db=2", UnixTarget("/run/redis.sock", 2)),
         ("unix:///run/%40redis%20.sock", UnixTarget("/run/@redis .sock", 0)),
         ("unix://redis.sock", UnixTarget("redis.sock", 0)),
+        ("rediss://redis/2", TcpTarget("redis", 6379, 2, tls=True)),
+        ("redis+sentinel://a/main", SentinelTarget((TcpAddress("a", 26379),), "main", 0)),
+        (
+            "redis+sentinel://A,[::1]:5000,10.0.0.1/my-master.1/3",
+            SentinelTarget(
+                (TcpAddress("a", 26379), TcpAddress("::1", 5000), TcpAddress("10.0.0.1", 26379)), "my-master.1", 3
+            ),
+        ),
         ("embedded", EmbeddedTarget()),
     ],
 )
-def test_upstream_urls_are_parsed(url: str, target: TcpTarget | UnixTarget | EmbeddedTarget) -> None:
+def test_upstream_urls_are_parsed(url: str, target: Target) -> None:
     assert parse_upstream(url) == target
     assert settings(environ={"FLASK_CACHE_PROXY_UPSTREAM_URL": url}).upstream.target == target
 
@@ -611,8 +690,12 @@ def test_upstream_urls_are_parsed(url: str, target: TcpTarget | UnixTarget | Emb
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("rediss://redis", "rediss:// is not supported by this version yet"),
-        ("redis+sentinel://a,b/main", "redis+sentinel:// is not supported by this version yet"),
+        ("redis+sentinel://a,b", "the name of the master is missing"),
+        ("redis+sentinel://a,b/", "the name of the master is missing"),
+        ("redis+sentinel://a,,b/main", "host is missing"),
+        ("redis+sentinel://a:0/main", "port must be"),
+        ("redis+sentinel://a/main/x", "database must be"),
+        ("redis+sentinel://a/main?x=1", "takes no query"),
         ("redis://:pw@redis", "clients authenticate themselves with AUTH"),
         ("redis://user:p/w@redis", "clients authenticate themselves with AUTH"),
         ("unix://user:pw@/run/x.sock", "clients authenticate themselves with AUTH"),

@@ -6,6 +6,7 @@ A leaf: it imports nothing of `proxy`, opens no socket and reads no file but the
 from proxy.config.address import (
     Address,
     EmbeddedTarget,
+    SentinelTarget,
     Target,
     TcpAddress,
     TcpTarget,
@@ -40,6 +41,7 @@ __all__ = [
     "Listener",
     "Log",
     "Rule",
+    "SentinelTarget",
     "Server",
     "Settings",
     "Target",

@@ -6,6 +6,7 @@ Every parser raises ValueError with the reason alone; it never repeats its input
 import ipaddress
 import posixpath
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -16,8 +17,11 @@ MAX_DATABASE = 2**31 - 1
 MAX_UNIX_PATH = 107  # bytes; sun_path of Linux, less its NUL
 
 _BIND_FORMS = "host:port, [ipv6]:port or unix:/path.sock"
-_UPSTREAM_FORMS = "redis://host[:port][/db], unix:///path.sock[?db=N] or embedded"
-_NOT_YET = {"rediss", "redis+sentinel"}
+_UPSTREAM_FORMS = (
+    "redis://host[:port][/db], rediss://..., unix:///path.sock[?db=N], "
+    "redis+sentinel://host[:port][,host[:port]...]/name[/db] or embedded"
+)
+SENTINEL_PORT = 26379
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  (compared with, never bound)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -41,6 +45,7 @@ class TcpTarget(Struct, frozen=True):
     host: str
     port: int
     db: int
+    tls: bool = False
 
     @property
     def address(self) -> TcpAddress:
@@ -56,12 +61,20 @@ class UnixTarget(Struct, frozen=True):
         return UnixAddress(self.path)
 
 
+class SentinelTarget(Struct, frozen=True):
+    """The master that any of these sentinels knows by `name`."""
+
+    sentinels: tuple[TcpAddress, ...]
+    name: str
+    db: int
+
+
 class EmbeddedTarget(Struct, frozen=True):
     """A Redis of our own, started and stopped with the proxy."""
 
 
 Address: TypeAlias = TcpAddress | UnixAddress
-Target: TypeAlias = TcpTarget | UnixTarget | EmbeddedTarget
+Target: TypeAlias = TcpTarget | UnixTarget | SentinelTarget | EmbeddedTarget
 
 
 def parse_address(text: str) -> Address:
@@ -82,29 +95,63 @@ def parse_upstream(url: str) -> Target:
     if url == "embedded":
         return EmbeddedTarget()
     scheme, separator, rest = url.partition("://")
-    scheme = scheme.lower()
-    if separator and scheme in _NOT_YET:
-        raise ValueError(f"{scheme}:// is not supported by this version yet; expected {_UPSTREAM_FORMS}")
-    if not separator or scheme not in ("redis", "unix"):
+    read = _SCHEMES.get(scheme.lower())
+    if not separator or read is None:
         raise ValueError(f"expected {_UPSTREAM_FORMS}")
     if "@" in rest:
         raise ValueError(
-            "a user or password has no place in the url: clients authenticate themselves with AUTH, which "
-            "passes through; credentials held by the proxy are not supported by this version yet"
+            "a user or password has no place in the url: clients authenticate themselves with AUTH, which passes "
+            "through, or the proxy does with upstream.username and upstream.password_file"
         )
     if "#" in rest:
         raise ValueError(f"a fragment (#) has no meaning here; expected {_UPSTREAM_FORMS}")
-    place, question, query = rest.partition("?")
-    if scheme == "unix":
-        path = _unix_path(unquote(place, errors="strict"))
-        return UnixTarget(path, _unix_database(query) if question else 0)
-    if question:
-        raise ValueError("redis:// takes no query; the database is its path, as in redis://host:6379/0")
-    authority, _, path = place.partition("/")
+    return read(rest)
+
+
+def _tcp_target(rest: str, tls: bool = False) -> TcpTarget:
+    authority, _, path = _without_query(rest).partition("/")
     host, port = _host_and_port(authority)
+    return TcpTarget(host, _dialled(port, DEFAULT_PORT), _database(path) if path else 0, tls)
+
+
+def _tls_target(rest: str) -> TcpTarget:
+    return _tcp_target(rest, tls=True)
+
+
+def _unix_target(rest: str) -> UnixTarget:
+    place, question, query = rest.partition("?")
+    path = _unix_path(unquote(place, errors="strict"))
+    return UnixTarget(path, _unix_database(query) if question else 0)
+
+
+def _sentinel_target(rest: str) -> SentinelTarget:
+    authorities, _, path = _without_query(rest).partition("/")
+    name, _, database = path.partition("/")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise ValueError("the name of the master is missing, as in redis+sentinel://host:26379/mymaster")
+    places = map(_host_and_port, authorities.split(","))
+    sentinels = tuple(TcpAddress(host, _dialled(port, SENTINEL_PORT)) for host, port in places)
+    return SentinelTarget(sentinels, name, _database(database) if database else 0)
+
+
+_SCHEMES: dict[str, Callable[[str], Target]] = {
+    "redis": _tcp_target,
+    "rediss": _tls_target,
+    "unix": _unix_target,
+    "redis+sentinel": _sentinel_target,
+}
+
+
+def _without_query(rest: str) -> str:
+    if "?" in rest:
+        raise ValueError("this url takes no query; the database is the end of its path, as in redis://host:6379/0")
+    return rest
+
+
+def _dialled(port: int | None, default: int) -> int:
     if port == 0:
         raise ValueError("the port must be from 1 to 65535")
-    return TcpTarget(host, DEFAULT_PORT if port is None else port, _database(path) if path else 0)
+    return default if port is None else port
 
 
 def overlap(one: Address, other: Address) -> bool:
@@ -120,7 +167,7 @@ def overlap(one: Address, other: Address) -> bool:
 
 def leads_to(target: Target, listener: Address) -> bool:
     """Whether dialling the target reaches the listener, so that the proxy would talk to itself."""
-    if isinstance(target, EmbeddedTarget) or not overlap(target.address, listener):
+    if isinstance(target, EmbeddedTarget | SentinelTarget) or not overlap(target.address, listener):
         return False
     elsewhere = isinstance(listener, TcpAddress) and listener.host in _WILDCARDS
     return not elsewhere or (isinstance(target, TcpTarget) and target.host in _LOOPBACK | _WILDCARDS)

@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as shape
 
+from proxy.config import pairs
 from proxy.config.address import leads_to, overlap, parse_address, parse_upstream
-from proxy.config.settings import Settings, parse_listen
+from proxy.config.settings import Settings, Upstream, parse_listen
 from proxy.config.values import (
     Scalar,
     accepts,
@@ -63,6 +64,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Flags) -> Setting
     draft.read_flags(flags)
     draft.compare_binds()
     draft.compare_rules()
+    draft.compare_secrets()
     if draft.errors:
         raise ConfigError(draft.errors)
     return msgspec.convert(draft.tables, Settings)
@@ -139,6 +141,23 @@ class _Draft:
                 self._refuse(f"{here}.name", reason)
             if "content_type" in rule and rule.get("as", "value") not in ("view", _INVALID):
                 self._refuse(f"{here}.content_type", 'may be set only where as = "view"')
+
+    def compare_secrets(self) -> None:
+        """Certificates have keys; and a proxy that logs in to Redis by itself lets in only who may."""
+        upstream = self._section("upstream")
+        url = upstream.get("url", Upstream().url)
+        if isinstance(url, str):
+            for key, reason in pairs.upstream_faults(upstream, url):
+                self._refuse(f"upstream.{key}", reason)
+        for number, listener in enumerate(self._entries("listener", [{"bind": Settings().listener[0].bind}])):
+            for key, reason in pairs.listener_faults(listener):
+                self._refuse(f"listener[{number}].{key}", reason)
+            if pairs.holds_credentials(upstream) and not pairs.is_guarded(listener):
+                reason = (
+                    "needs a password or password_file, or to be a unix socket: the proxy logs in to Redis by itself "
+                    "(upstream.password), so that everyone who reaches this port would be in"
+                )
+                self._refuse(f"listener[{number}].bind", reason)
 
     def _refuse(self, key: str, reason: str) -> None:
         owner = key.rpartition(".")[0]

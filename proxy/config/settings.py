@@ -67,19 +67,31 @@ def _command(text: str) -> str:
     return text.upper()
 
 
-def _workers(count: int) -> int:
-    if count > 1:
-        raise ValueError("more than one worker is not supported by this version yet; expected 1")
-    return count
+def _masked(_secret: str) -> str:
+    return "********"
+
+
+def _mode(text: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError('expected a file mode in octal, as in "0660"')
+    return text
 
 
 Bind: TypeAlias = Annotated[str, _parsed(_bind)]
 NonEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
+Path: TypeAlias = NonEmpty | None
+Secret: TypeAlias = Annotated[NonEmpty, _parsed(lambda text: text, mask=_masked)] | None
 
 
 class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bind: Bind
     payload: Payload = "json"
+    mode: Annotated[str, _parsed(_mode)] | None = None
+    password: Secret = None
+    password_file: Path = None
+    tls_cert: Path = None
+    tls_key: Path = None
+    tls_client_ca: Path = None
 
     @property
     def address(self) -> Address:
@@ -88,10 +100,22 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[str, _parsed(_url, mask=mask_url)] = "redis://127.0.0.1:6379/0"
+    username: NonEmpty | None = None
+    password: Secret = None
+    password_file: Path = None
+    tls_ca: Path = None
+    tls_cert: Path = None
+    tls_key: Path = None
+    tls_server_name: NonEmpty | None = None
 
     @property
     def target(self) -> Target:
         return parse_upstream(self.url)
+
+    @property
+    def logs_in(self) -> bool:
+        """The proxy has credentials of its own."""
+        return self.password is not None or self.password_file is not None
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,7 +175,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    workers: Annotated[int, Meta(ge=1, le=1024), _parsed(_workers)] = 1
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
     drain_timeout: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 

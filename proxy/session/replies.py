@@ -318,7 +318,7 @@ class ReplyHalf:
             return False
         return self._drop(entry.instead) if as_foreseen else self._pass(entry, kind)
 
-    def _setup(self, _entry: Entry, kind: int) -> bool:
+    def _setup(self, entry: Setup, kind: int) -> bool:
         if kind not in (_ERROR, _STATUS):
             raise FramingError("an odd reply to a command of our own")
         line = self._framer.line()
@@ -328,9 +328,8 @@ class ReplyHalf:
             self._conversation.setup_done = True
         elif not line.startswith(b"-NOAUTH"):
             reason = line[1:-2].decode("utf-8", "replace")
-            refused = "Redis refused the database of upstream.url"
-            self.out.append(writers.error(f"ERR flask-cache-proxy: {refused}: {reason}"))
-            self._conversation.close_reason = refused
+            self.out.append(writers.error(f"ERR flask-cache-proxy: {entry.refused}: {reason}"))
+            self._conversation.close_reason = entry.refused
         self._complete()
         return True
 

@@ -15,22 +15,20 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from proxy.codec import CodecError, Transcoder
-from proxy.commands import VALID_NAME, Access, Command, Managed, Reply, Turn, find
-from proxy.policy import As, Policy, Rule
+from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
+from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
-from proxy.session import words
+from proxy.session import managed, words
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
     BLOCKING,
     PASS,
-    Decode,
-    Each,
     Entry,
     Hello,
     Last,
-    MustFail,
     Muted,
+    Opening,
     Refusal,
     ReplyMode,
     SetReplyMode,
@@ -39,12 +37,22 @@ from proxy.session.entries import (
     Subscription,
     Turning,
 )
+from proxy.session.gate import (
+    MOST_BYTES,
+    NOAUTH,
+    NOAUTH_EXEC,
+    NOAUTH_HELLO,
+    OK,
+    TOO_LONG,
+    WRONGPASS,
+    Gate,
+    excess,
+    without_login,
+)
+from proxy.session.words import OURS
 
 _POISON: Final = writers.command(b"GET")
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
-_NO_OPTION: Final = b"?"
-"""An option that no command has."""
-_OURS: Final = "ERR flask-cache-proxy: "
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
 """No server has a command with a longer name (bytes): it is not asked about one."""
@@ -59,7 +67,7 @@ _TURNING: Final = {
     Turn.MONITOR: Turning(Step.MONITOR),
     Turn.SELECT: Turning(Step.SELECT),
 }
-_SETUP: Final = Setup()
+_BEFORE_THE_PASSWORD: Final = frozenset({Turn.AUTH, Turn.HELLO, Turn.RESET, Turn.QUIT})
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
 """Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
 before them is in, and what follows waits for theirs."""
@@ -101,9 +109,11 @@ class RequestHalf:
     """See the module."""
 
     __slots__ = (
+        "_admitted",
         "_conversation",
         "_encode_budget",
         "_encoding",
+        "_gate",
         "_looking_up",
         "_parser",
         "_waiting",
@@ -115,10 +125,13 @@ class RequestHalf:
         "stall",
     )
 
-    def __init__(self, policy: Policy, conversation: Conversation, setup: tuple[bytes, ...]) -> None:
-        """`setup`: requests of the proxy's own, sent first and again after whatever undoes them."""
+    def __init__(self, policy: Policy, conversation: Conversation, gate: Gate | None) -> None:
+        """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
         self.policy = policy
-        self.setup = setup
+        self.setup: tuple[Opening, ...] = ()
+        """The proxy's own commands, sent first and again after whatever undoes them."""
+        self._gate = gate
+        self._admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
@@ -138,6 +151,8 @@ class RequestHalf:
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
         self._parser.feed(data)
+        if not self._admitted and self._parser.buffered > MOST_BYTES:
+            self._end(writers.error(TOO_LONG), TOO_LONG)
 
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
@@ -172,6 +187,8 @@ class RequestHalf:
     def _take(self, request: Request) -> None:
         args, raw = request
         command = find(args)
+        if not self._admitted and not self._may_knock(command, args):
+            return
         if command is None:
             # Redis runs no name with a bar, but COMMAND INFO knows those of subcommands.
             if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME and b"|" not in args[0]:
@@ -198,7 +215,7 @@ class RequestHalf:
         if any(rules):
             self._take_managed(command, args, raw, rules)
         elif any(map(self.policy.may_reach, command.patterns(args))):
-            self._refuse(f"{_OURS}a pattern of {_name(command)} may reach keys that hold cached values")
+            self._refuse(f"{OURS}a pattern of {words.name(command)} may reach keys that hold cached values")
         else:
             self._send(raw, BLOCKING if command.blocking else PASS)
 
@@ -216,7 +233,11 @@ class RequestHalf:
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
-        self._send(_POISON, Refusal(writers.error(text)))
+        self._reply(writers.error(text))
+
+    def _reply(self, reply: bytes) -> None:
+        """Answer ourselves, in turn: whatever Redis says to the poison is replaced."""
+        self._send(_POISON, Refusal(reply))
 
     def _end(self, reply: bytes, reason: str) -> None:
         silent = self._conversation.muted or self._conversation.skip_next
@@ -229,8 +250,8 @@ class RequestHalf:
         """Whether the command goes on, whatever its keys; if not, it has been dealt with."""
         guard = self.policy.guard
         if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
-            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
-        elif command.access is Access.OPEN:
+            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
+        elif command.access is Access.OPEN and not (guard.keeps_secrets and guard.refuses(command)):
             return True
         elif command.access is Access.CLOSE:
             self._end(b"", "an HTTP request on a Redis port")
@@ -240,22 +261,32 @@ class RequestHalf:
             if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
                 return True
             self._refuse(
-                f"{_OURS}{_name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
+                f"{OURS}{words.name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
                 " [guard] allow_scripts, or use its _RO form"
             )
         elif not guard.refuses(command):
             return True
         elif command.access is Access.NEVER:
-            self._refuse(f"{_OURS}{_name(command)} is refused: replication would lead around the proxy")
+            self._refuse(f"{OURS}{words.name(command)} is refused: replication would lead around the proxy")
         else:
             name = command.name.decode()
-            self._refuse(f'{_OURS}{_name(command)} is refused; "{name}" in [guard] allow lets it through')
+            self._refuse(f'{OURS}{words.name(command)} is refused; "{name}" in [guard] allow lets it through')
+        return False
+
+    def _may_knock(self, command: Command | None, args: list[bytes]) -> bool:
+        """Whether a client may send this before it has given the password; if not, it has been dealt with."""
+        if (reason := excess(args)) is not None:
+            self._end(writers.error(reason), reason)
+            return False
+        if command is not None and (command.turn in _BEFORE_THE_PASSWORD or command.access is Access.CLOSE):
+            return True
+        self._reply(NOAUTH_EXEC if command is not None and command.turn is Turn.EXEC else NOAUTH)
         return False
 
     def _take_unknown(self, request: Request, name: bytes) -> None:
         """A command or subcommand that the table does not hold: the server is asked what it is."""
         if self._conversation.monitoring:
-            self._refuse(f"{_OURS}after MONITOR only RESET and QUIT are taken")
+            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
         else:
             self._waiting, self._looking_up = request, name
             self.stall = Stall.LOOKUP
@@ -273,12 +304,12 @@ class RequestHalf:
         elif info is None:
             self._send(request.raw, PASS)  # for the server's own error
         elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
-            self._refuse(f"{_OURS}{name} is not known here and names a key that holds a cached value")
+            self._refuse(f"{OURS}{name} is not known here and names a key that holds a cached value")
         elif info.is_harmless or self.policy.guard.names(self._looking_up):
             self._send(request.raw, PASS)
         else:
             why = f", and Redis does not say what it is ({info.unknown_because})" if info.unknown_because else ""
-            self._refuse(f'{_OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
+            self._refuse(f'{OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
 
     # -- turns of the conversation ---------------------------------------------------------------------
 
@@ -288,7 +319,8 @@ class RequestHalf:
         if take is None or any(map(self.policy.match, command.keys(request.args))):
             return True
         needs_setup = command.turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
-        if command.turn in _BARRIERS or needs_setup:
+        is_login = command.turn is Turn.AUTH and self._gate is not None
+        if command.turn in _BARRIERS or needs_setup or is_login:
             self.stall = Stall.BARRIER
             if self._conversation.entries:
                 self._waiting = request
@@ -309,26 +341,45 @@ class RequestHalf:
         # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
         skipped, self._conversation.skip_next = self._conversation.skip_next, False
         self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
+        self._admitted = self._gate is None or self._gate.is_open
 
     def _hello(self, _turn: Turn, request: Request) -> None:
-        version = request.args[1] if len(request.args) > 1 else b""
-        self._send(request.raw, Hello({b"2": 2, b"3": 3}.get(version)))
+        args, raw = request
+        if self._gate is not None:
+            args, login = without_login(args)
+            if login is not None and not self._gate.admits(*login):
+                self._reply(WRONGPASS)
+                return
+            self._admitted = self._admitted or login is not None
+            if not self._admitted:
+                self._reply(NOAUTH_HELLO)
+                return
+            raw = writers.command(*args)
+        version = args[1] if len(args) > 1 else b""
+        self._send(raw, Hello({b"2": 2, b"3": 3}.get(version)))
 
     def _authenticate(self, _turn: Turn, request: Request) -> None:
-        self._send(request.raw, PASS)
+        if self._gate is None:
+            self._send(request.raw, PASS)
+        elif self._conversation.in_multi:
+            self._refuse(f"{OURS}AUTH is refused inside MULTI, because the proxy answers it itself")
+        else:
+            answer = self._gate.answer(request.args)
+            self._admitted = self._admitted or answer is OK
+            self._reply(answer)
 
     def send_setup(self) -> None:
         """Send the proxy's own commands."""
-        for raw in self.setup:
+        for opening in self.setup:
             self._conversation.setup_done = False
-            self._owe(raw, _SETUP)
+            self._owe(opening.raw, Setup(opening.refused))
 
     def _subscribe(self, turn: Turn, request: Request) -> None:
         args, raw = request
         kind = args[0].lower()
         count = len(args) - 1
         if self._conversation.in_multi:
-            self._refuse(f"{_OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
+            self._refuse(f"{OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
         elif turn is Turn.SUBSCRIBE and not count:
             self._send(raw, PASS)  # Redis says what is wrong with it
         else:
@@ -341,7 +392,7 @@ class RequestHalf:
         # Redis compares the mode as a C string, which ends at a NUL.
         word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
         if self._conversation.in_multi:
-            self._refuse(f"{_OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
+            self._refuse(f"{OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
         elif word in (b"ON", b"OFF", b"SKIP"):
             self._owe(_REPLY_ON, SetReplyMode(ReplyMode(word)))
         else:
@@ -350,19 +401,19 @@ class RequestHalf:
     # -- managed keys ----------------------------------------------------------------------------------
 
     def _take_managed(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None]) -> None:
-        option = _odd_option(command, args)
-        if (reason := _forbidden(command, rules, option)) is not None:
+        option = managed.odd_option(command, args)
+        if (reason := managed.forbidden(command, rules, option)) is not None:
             self._refuse(reason)
         elif option is not None:
-            self._send(_misspelt(command, args), _must_fail(command, option))
+            self._send(managed.misspelt(command, args), managed.must_fail(command, option))
         elif command.managed is not Managed.TRANSCODE:
             self._send(raw, PASS)
         else:
             values = command.values(args)
             if values is None:
-                self._refuse(f"{_OURS}{_name(command)}: the number of keys does not fit")
+                self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
                 return
-            entry = _expected(command, args, rules)
+            entry = managed.expected(command, args, rules)
             self._encode(command, args, raw, values, entry)
 
     def _encode(
@@ -401,7 +452,7 @@ class RequestHalf:
         for number, (place, result) in enumerate(zip(places, results, strict=True), 1):
             if isinstance(result, CodecError):
                 which = f"value {number} of {len(places)}: " if len(places) > 1 else ""
-                self._refuse(f"{_OURS}{which}{result}; nothing was stored")
+                self._refuse(f"{OURS}{which}{result}; nothing was stored")
                 return
             args[place] = result
         self._send(writers.command(*args), entry)
@@ -414,71 +465,12 @@ def _encode(transcoder: Transcoder, payload: bytes) -> Converted:
         return error
 
 
-def _forbidden(command: Command, rules: list[Rule | None], odd_option: bytes | None) -> str | None:
-    """Why a command may not name these keys; None: it may."""
-    if command.managed is Managed.REFUSE:
-        return f"{_OURS}{_name(command)} is refused on keys that hold cached values: it works on their stored bytes"
-    if command.managed is Managed.SAME_RULE and any(rule is not rules[0] for rule in rules):
-        return f"{_OURS}{_name(command)} must stay within the keys of one rule"
-    if command.writes and any(rule is not None and rule.treats_as is As.READ_ONLY for rule in rules):
-        return f"{_OURS}{_name(command)} is refused: the rule of this key is read-only"
-    if odd_option in command.refused_options:
-        return f"{_OURS}{odd_option.decode()} is refused on cached values: equal values need not have equal bytes"
-    return None
-
-
-def _odd_option(command: Command, args: list[bytes]) -> bytes | None:
-    """The first option that is not known to be safe: it may do anything, with a NUL in it or on a newer Redis."""
-    if command.options is None:
-        return None
-    at = command.options_at(args)
-    while at < len(args):
-        option = args[at].upper()
-        operands = command.options.get(option)
-        if operands is None:
-            return option
-        at += 1 + operands
-    return None
-
-
-def _misspelt(command: Command, args: list[bytes]) -> bytes:
-    """The request with an option that no Redis has, and without its values.
-
-    A poison that inside MULTI is queued, as Redis queues what has a syntax error, and fails at its place in EXEC.
-    """
-    values = {place for _, place in command.values(args) or ()}
-    kept = args[: command.options_at(args)]
-    return writers.command(*(b"" if at in values else arg for at, arg in enumerate(kept)), _NO_OPTION)
-
-
-def _must_fail(command: Command, option: bytes) -> MustFail:
-    """The poison's error, and what Redis would have said of `option`."""
-    sent, instead = (writers.error(words.unknown_option(command.unknown_option, each)) for each in (_NO_OPTION, option))
-    return MustFail(sent, instead)
-
-
-def _expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
-    if command.reply is Reply.VALUES:
-        elements = {id(rule): PASS if rule is None else Decode(rule, element=True) for rule in rules}
-        return Each(tuple(elements[id(rule)] for rule in rules))
-    rule = rules[0]
-    if command.reply is Reply.RAW or rule is None:
-        return PASS
-    if command.reply is Reply.VALUE_IF_GET and b"GET" not in map(bytes.upper, args[3:]):
-        return PASS
-    return Decode(rule, applied=command.writes and command.name != b"GETEX")
-
-
 def _script_sha1(command: Command, args: list[bytes]) -> bytes | None:
     if len(args) < 2 or not command.name.startswith(b"EVAL"):
         return None
     if command.name.startswith(b"EVALSHA"):
         return args[1].lower()
     return hashlib.sha1(args[1], usedforsecurity=False).hexdigest().encode()
-
-
-def _name(command: Command) -> str:
-    return command.name.decode().replace("|", " ")
 
 
 _TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {

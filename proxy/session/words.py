@@ -1,4 +1,15 @@
-"""Redis' own words, where we say what Redis would have said (server.c, commandCheckExistence)."""
+"""Redis' own words, where we say what Redis would have said (server.c, commandCheckExistence), and how ours begin."""
+
+from typing import Final
+
+from proxy.commands import Command
+
+OURS: Final = "ERR flask-cache-proxy: "
+
+
+def name(command: Command) -> str:
+    """A command as people write it."""
+    return command.name.decode().replace("|", " ")
 
 
 def unknown_command(args: list[bytes]) -> str:

@@ -30,7 +30,7 @@ class StartProxy(Protocol):
     def __call__(
         self, *arguments: str, env: Mapping[str, str] | None = None, ready: bool = True, **how: Any
     ) -> ProxyProcess:
-        """Without arguments: a JSON listener on a free port, upstream the session's Redis."""
+        """Without arguments: a JSON listener on a free port, upstream the session's Redis. `--config` has listeners."""
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def start_proxy(redis_server: RedisServer) -> Iterator[StartProxy]:
         ) -> ProxyProcess:
             if "--upstream" not in arguments:
                 arguments += ("--upstream", f"unix://{redis_server.unix}")
-            if "--listen" not in arguments:
+            if not {"--listen", "--config"} & set(arguments):
                 arguments += ("--listen", "json=127.0.0.1:0")
             proxy = ProxyProcess(arguments, env=env, **how)
             stack.callback(proxy.stop)

@@ -24,7 +24,7 @@ from tests.e2e.proxy_process import (
     is_running,
     wait_until,
 )
-from tests.e2e.wire import Wire, pipeline, request
+from tests.e2e.wire import Wire, ask, pipeline, request
 
 Connect = Callable[[Address], Wire]
 KEY = "flask_cache_k"
@@ -397,6 +397,18 @@ class TestEmbeddedRedis:
         assert proxy.wait() == 0
         assert not is_running(server)
 
+    def test_term_while_it_starts_ends_both(self, start_proxy: StartProxy, tmp_path: Path) -> None:
+        executable = tmp_path / "redis-server"
+        executable.write_text("#!/bin/sh\nexec sleep 600\n")
+        executable.chmod(0o755)
+        env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        proxy = start_proxy("--upstream", "embedded", env=env, ready=False)
+        wait_until(proxy.children, "the embedded Redis to be started")
+        (server,) = proxy.children()
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert not is_running(server)
+
     def test_it_ends_if_a_listener_cannot_be_opened(self, start_proxy: StartProxy, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         proxy = start_proxy("--upstream", "embedded", "--listen", f"unix:{tmp_path}/file", ready=False)
@@ -415,14 +427,6 @@ class TestEmbeddedRedis:
 
 
 class TestAdminPort:
-    @staticmethod
-    def ask(address: Address, request_line: str) -> tuple[int, dict[str, str], str]:
-        with Wire(address) as wire:
-            wire.send(f"{request_line} HTTP/1.1\r\nHost: proxy\r\n\r\n".encode())
-            head, _, body = wire.until_closed().decode().partition("\r\n\r\n")
-        lines = head.split("\r\n")
-        return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body
-
     @pytest.fixture
     def admin(self, tmp_path: Path) -> tuple[str, dict[str, str]]:
         path = str(tmp_path / "admin.sock")
@@ -434,16 +438,16 @@ class TestAdminPort:
         client = connect(proxy.json)
         client("PING")
         for page in ("/livez", "/readyz", "/startup", "/livez?verbose"):
-            assert self.ask(path, f"GET {page}")[::2] == (200, "ok\n")
-        status, headers, body = self.ask(path, "GET /metrics")
+            assert ask(path, f"GET {page}")[::2] == (200, "ok\n")
+        status, headers, body = ask(path, "GET /metrics")
         assert status == 200
         assert headers["Content-Type"].startswith("text/plain")
         assert int(headers["Content-Length"]) == len(body)
         assert "\nflask_cache_proxy_clients 1.0\n" in body
         assert f'flask_cache_proxy_build_info{{version="{__version__}"}} 1.0' in body
-        assert self.ask(path, "HEAD /livez")[::2] == (200, "")
-        assert self.ask(path, "GET /nope")[0] == 404
-        assert self.ask(path, "POST /livez")[0] == 404
+        assert ask(path, "HEAD /livez")[::2] == (200, "")
+        assert ask(path, "GET /nope")[0] == 404
+        assert ask(path, "POST /livez")[0] == 404
         assert KEY not in body
 
     def test_junk_and_silence_harm_nobody(self, start: StartProxy, admin: Any, connect: Connect) -> None:
@@ -456,7 +460,7 @@ class TestAdminPort:
                 wire.until_closed()
         with Wire(path) as wire:
             wire.send(b"GET /livez")
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /livez")[0] == 200
         silent.send(b"GET /li")
         proxy.stop()
         assert silent.until_closed() == b""
@@ -464,7 +468,7 @@ class TestAdminPort:
     def test_liveness_does_not_depend_on_redis(self, start: StartProxy, admin: Any, tmp_path: Path) -> None:
         path, env = admin
         start("--upstream", f"unix://{tmp_path}/none.sock", env=env)
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /livez")[0] == 200
 
     def test_not_ready_while_draining(
         self, start: StartProxy, admin: Any, direct: redis.Redis, connect: Connect
@@ -474,10 +478,10 @@ class TestAdminPort:
         client = connect(proxy.json)
         client.send(pipeline("BLPOP l 0"))
         wait_until(lambda: blocked(direct), "BLPOP")
-        assert self.ask(path, "POST /drain")[0] == 202
+        assert ask(path, "POST /drain")[0] == 202
         proxy.wait_for_line("stopping")
-        assert self.ask(path, "GET /readyz")[::2] == (503, "draining\n")
-        assert self.ask(path, "GET /livez")[0] == 200
+        assert ask(path, "GET /readyz")[::2] == (503, "draining\n")
+        assert ask(path, "GET /livez")[0] == 200
         direct.rpush("l", "x")
         assert client.until_closed().endswith(b"x\r\n")
         assert proxy.wait() == 0
@@ -486,14 +490,7 @@ class TestAdminPort:
 
 def converters(proxy: ProxyProcess) -> list[int]:
     """The converter processes of a proxy."""
-    found = []
-    for pid in proxy.children():
-        try:
-            if b"proxy.converter" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except FileNotFoundError:
-            pass
-    return found
+    return proxy.running("proxy.converter")
 
 
 LARGE = {"rows": [{"id": number, "name": f"row {number} ☃", "price": number / 4} for number in range(20_000)]}
@@ -577,7 +574,7 @@ class TestLargeValues:
 
 
 def _offloaded(admin: str) -> float:
-    body = TestAdminPort.ask(admin, "GET /metrics")[2]
+    body = ask(admin, "GET /metrics")[2]
     return sum(
         float(line.split()[-1])
         for line in body.splitlines()
