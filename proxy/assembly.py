@@ -19,7 +19,11 @@ _BRIEF_DECODED_BYTES = 128 * 1024
 def policy_for(settings: Settings, payload: str) -> Policy:
     """The policy of the listeners whose clients speak `payload`."""
     limits = SessionLimits(
-        request=RequestLimits(settings.limits.request_bytes, settings.limits.arguments),
+        request=RequestLimits(
+            settings.limits.request_bytes,
+            settings.limits.arguments,
+            settings.limits.first_command_bytes or settings.limits.request_bytes,
+        ),
         codec=CodecLimits(
             payload_bytes=settings.limits.payload_bytes,
             decoded_bytes=settings.limits.decoded_bytes,
@@ -27,6 +31,7 @@ def policy_for(settings: Settings, payload: str) -> Policy:
             nodes=settings.limits.nodes,
         ),
         pending_commands=settings.limits.pending_commands,
+        buffered_bytes=settings.limits.buffered_bytes,
     )
     guard = Guard(
         allow_all_scripts=settings.guard.scripts == "allow",

@@ -1,8 +1,8 @@
 """One client and its upstream: two asyncio protocols around a session. It carries out effects and decides nothing.
 
-Flow control, both ways: a side is read only while what it sends can be used. The client is not read while Redis
-does not take its requests, while its own replies pile up, or while the session waits; Redis is not read while the
-client does not take its replies, or a reply is being converted.
+Flow control, both ways: a side is read, and what was read is worked at, only while it can be used. The client must wait
+while Redis does not take its requests, while its own replies pile up, or while the session waits; Redis must wait while
+the client does not take its replies, or a reply is being converted.
 """
 
 import asyncio
@@ -12,24 +12,20 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
+from proxy.farewell import Farewell, finish
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Half, Opening, Session
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Opening, Session
 from proxy.upstream import UpstreamError
+from proxy.watch import Deadlines
 
 _log = logging.getLogger("proxy.connection")
 _UPSTREAM_BUFFER: Final = 1024 * 1024
-_LINGER: Final = 1.0
-"""Seconds that a client has to read our last words before the connection is gone."""
-_STUCK: Final = 60.0
-"""Seconds that a client may take nothing of what it has coming, once nothing more will."""
-_WATCH: Final = 2.0
-"""Seconds between two looks at whether a client that is not being read has hung up."""
 _SLICE: Final = 64 * 1024
 """Bytes of one side that are worked at in one go: a read may bring more, and others want their turn."""
-_HALF_CLOSED: Final = 5.0
-"""Seconds without any progress after which a client that has said that it will send no more has had its answers."""
+_PROGRESS: Final = 5.0
+"""Seconds without any progress after which a connection that one side has left is over."""
 
 
 class Host(Protocol):
@@ -40,6 +36,9 @@ class Host(Protocol):
 
     def opening(self) -> tuple[Opening, ...]:
         """What begins each conversation. Raises UpstreamError."""
+
+    def received(self, side: str, size: int) -> None:
+        """Bytes have come in; `side`: `client` or `upstream`."""
 
     async def dial(self, factory: "Callable[[], UpstreamSide]") -> "UpstreamSide":
         """Connect to Redis. Raises UpstreamError."""
@@ -63,6 +62,32 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """The client's side, and the pair as a whole."""
 
+    __slots__ = (
+        "__weakref__",
+        "_client",
+        "_client_due",
+        "_client_full",
+        "_client_paused",
+        "_client_rest",
+        "_dialing",
+        "_draining",
+        "_ending",
+        "_heard",
+        "_host",
+        "_looks",
+        "_lost",
+        "_session",
+        "_timer",
+        "_upstream",
+        "_upstream_due",
+        "_upstream_full",
+        "_upstream_paused",
+        "_upstream_rest",
+        "_work",
+        "number",
+        "payload",
+    )
+
     def __init__(self, host: Host, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
         """`payload`: the format that the client speaks. `number`: names the connection in the log."""
         self._host = host
@@ -72,18 +97,21 @@ class Connection(asyncio.Protocol):
         self._client: Any = None
         self._upstream: Any = None
         self._dialing = False
-        self._early = b""  # what it sent before Redis was there
-        self._client_rest = b""  # of a long read, for the next turns of the loop
-        self._upstream_rest = b""
-        self._work: set[asyncio.Task[None]] = set()
-        self._deferred: list[Conversion] = []  # of replies that the client would not take yet
+        self._lost = False  # Redis is gone
+        self._client_rest = b""  # read, but its turn is yet to come ...
+        self._client_due = False  # ... which the loop knows
         self._client_full = False  # it does not take its replies
-        self._upstream_full = False
         self._client_paused = True
+        self._upstream_rest = b""
+        self._upstream_due = False
+        self._upstream_full = False
         self._upstream_paused = False
+        self._work: list[asyncio.Task[None]] = []
         self._ending = False  # nothing more is looked at
         self._draining = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False  # Redis has sent something since the last look
+        self._looks = 0  # in vain, at what is due
+        self._timer: asyncio.TimerHandle | Farewell | None = None
 
     # -- the client ------------------------------------------------------------------------------------
 
@@ -98,11 +126,10 @@ class Connection(asyncio.Protocol):
             return
         self._client.pause_reading()
         _keep_alive(self._client)
-        asyncio.get_running_loop().call_later(_WATCH, self._watch_paused)
         high = self._host.buffered_bytes
         self._client.set_write_buffer_limits(high=high, low=high // 4)
         self._dialing = True
-        self._start(self._dial(), "dial").add_done_callback(self._dialed)
+        self._host.start(self._dial(), f"dial {self.number}").add_done_callback(self._dialed)
 
     async def _dial(self) -> None:
         try:
@@ -111,8 +138,8 @@ class Connection(asyncio.Protocol):
         except UpstreamError as error:
             self._host.metrics.upstream_failures += 1
             _log.warning("[%d] %s", self.number, error)
-            if self._client is not None and not self._ending:
-                self._last_words(writers.error(f"ERR flask-cache-proxy: {error}"))
+            if self._client is not None:
+                self._end(writers.error(f"ERR flask-cache-proxy: {error}"))
             return
         self._upstream = upstream.transport
         if self._upstream is None:
@@ -122,36 +149,30 @@ class Connection(asyncio.Protocol):
             return
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
         self._apply(self._session.start(opening))
-        if self._early:
-            early, self._early = self._early, b""
-            self._take_from_client(early)
 
-    def _dialed(self, _task: asyncio.Task[None]) -> None:
+    def _dialed(self, task: asyncio.Task[None]) -> None:
         self._dialing = False
+        self._abort_if_failed(task)
         self._close_if_over()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
+        self._host.received("client", len(data))
         if self._ending:
             return
-        self._host.metrics.received_bytes["client"] += len(data)
-        if self._upstream is None:
-            self._early += data
-            self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
-            return
-        if self._client_rest:
+        if self._client_paused:
             self._client_rest += data
+            self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
         else:
             self._take_from_client(data)
 
     def _take_from_client(self, data: bytes) -> None:
         self._client_rest = data[_SLICE:]
-        if self._client_rest:
-            asyncio.get_running_loop().call_soon(self._go_on_with_client)
         self._apply(self._session.from_client(data[:_SLICE]))
 
     def _go_on_with_client(self) -> None:
-        if not self._ending:
+        self._client_due = False
+        if not self._ending and self._takes_client:
             self._take_from_client(self._client_rest)
 
     def eof_received(self) -> bool:
@@ -159,31 +180,26 @@ class Connection(asyncio.Protocol):
         if self._ending or self._is_idle or self._session.is_blocked or not self._client.can_write_eof():
             return False  # as Redis, which drops a command that blocks with its client; TLS closes both ways at once
         self._draining = True
-        self._watch_half_closed()
+        self._watch_progress()
         return True
 
-    def _watch_half_closed(self, owed_before: tuple[int, int] | None = None) -> None:
-        """Wait on, as long as Redis answers or the client takes what it has coming."""
-        owed = self._session.pending, self._client.get_write_buffer_size()
-        if owed == owed_before:
+    def _watch_progress(self, before: object = None) -> None:
+        """One side has left: wait on, as long as Redis answers or the client takes what it has coming."""
+        now = self._session.pending, len(self._upstream_rest), self._client.get_write_buffer_size()
+        if now == before:
             self.close()
         else:
-            self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._watch_half_closed, owed)
+            self._set_timer(asyncio.get_running_loop().call_later(_PROGRESS, self._watch_progress, now))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. What it has asked for is still done, as when it talks to Redis itself."""
         self._client = None
-        self._ending = True
-        if self._timer is not None:
-            self._timer.cancel()
-        for work in self._work:
-            work.cancel()
+        self._release()
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
-                if self._upstream.can_write_eof():
-                    self._upstream.write_eof()
-            self._timer = asyncio.get_running_loop().call_later(_HALF_CLOSED, self._upstream.abort)
+                finish(self._upstream)
+            self._set_timer(asyncio.get_running_loop().call_later(_PROGRESS, self._upstream.abort))
         self._close_if_over()
 
     def pause_writing(self) -> None:
@@ -194,33 +210,28 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._client_full = False
-        deferred, self._deferred = self._deferred, []
-        for conversion in deferred:
-            self._start_conversion(conversion)
         self._adjust()
 
     # -- Redis -----------------------------------------------------------------------------------------
 
     def upstream_received(self, data: bytes) -> None:
         """Bytes of Redis."""
+        self._host.received("upstream", len(data))
         if self._ending:
             return
-        self._host.metrics.received_bytes["upstream"] += len(data)
-        if self._upstream_rest:
+        self._heard = True
+        if self._upstream_paused:
             self._upstream_rest += data
         else:
             self._take_from_upstream(data)
 
     def _take_from_upstream(self, data: bytes) -> None:
         self._upstream_rest = data[_SLICE:]
-        if self._upstream_rest:
-            asyncio.get_running_loop().call_soon(self._go_on_with_upstream)
         self._apply(self._session.from_upstream(data[:_SLICE]))
-        if self._upstream is None and not self._upstream_rest and not self._ending:
-            self._finish()
 
     def _go_on_with_upstream(self) -> None:
-        if not self._ending:
+        self._upstream_due = False
+        if not self._ending and self._takes_upstream:
             self._take_from_upstream(self._upstream_rest)
 
     def upstream_full(self, full: bool) -> None:
@@ -229,17 +240,18 @@ class Connection(asyncio.Protocol):
         self._adjust()
 
     def upstream_lost(self) -> None:
-        """Redis is gone: what it has answered has been delivered, the rest has no answer."""
-        self._upstream = None
-        if self._client is None and self._timer is not None:
-            self._timer.cancel()
+        """Redis is gone: what it has answered is delivered, the rest has no answer."""
+        self._upstream, self._lost = None, True
         if not self._ending:
-            self._finish()
+            self._watch_progress()
+            self._finish_without_redis()
+        elif self._client is None:
+            self._set_timer(None)
         self._close_if_over()
 
-    def _finish(self) -> None:
-        """Close for want of Redis, once what it has sent is delivered: a reply may be under conversion."""
-        if not self._session.wants_upstream or self._upstream_rest:
+    def _finish_without_redis(self) -> None:
+        """Close, once what it has sent is delivered: a reply may be under conversion, or the client slow."""
+        if self._upstream_rest or not self._session.wants_upstream:
             return
         if self._session.pending:
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
@@ -253,33 +265,28 @@ class Connection(asyncio.Protocol):
         if effects.client:
             self._client.write(effects.client)
         for conversion in effects.conversions:
-            if self._client_full and conversion.half is Half.REPLIES:
-                self._deferred.append(conversion)
-            else:
-                self._start_conversion(conversion)
+            self._host.metrics.conversions[conversion.half.name.lower()] += 1
+            self._start(self._convert(conversion), "convert")
         for name in effects.lookups:
             self._start(self._look_up(name), "look up")
         if effects.close is not None:
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
-            self._last_words(b"")
+            self._end()
         elif self._draining and self._is_idle:
             self.close()
         else:
             self._adjust()
+            if self._lost:
+                self._finish_without_redis()
 
-    def _start_conversion(self, conversion: Conversion) -> None:
-        self._host.metrics.conversions[conversion.half.name.lower()] += 1
-        task = self._start(self._convert(conversion), "convert")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-
-    def _start(self, work: Awaitable[None], what: str) -> asyncio.Task[None]:
-        """Run a task on which the client waits: if it fails, nobody must wait for ever."""
+    def _start(self, work: Awaitable[None], what: str) -> None:
         task = self._host.start(work, f"{what} {self.number}")
+        self._work.append(task)
+        task.add_done_callback(self._work.remove)
         task.add_done_callback(self._abort_if_failed)
-        return task
 
     def _abort_if_failed(self, task: asyncio.Task[None]) -> None:
+        """A task on which the client waits: if it fails, nobody must wait for ever."""
         if not task.cancelled() and task.exception() is not None:
             self.abort()
 
@@ -287,38 +294,74 @@ class Connection(asyncio.Protocol):
         results = await self._host.convert(conversion)
         if not self._ending:
             self._apply(self._session.converted(conversion.half, results))
-        if not self._ending and self._upstream is None:
-            self._finish()
 
     async def _look_up(self, name: bytes) -> None:
         info = await self._host.command_info(name)
         if not self._ending:
             self._apply(self._session.looked_up(info))
 
+    @property
+    def _takes_client(self) -> bool:
+        """More of the client's bytes can be used."""
+        return not (
+            self._upstream is None or self._upstream_full or self._client_full or not self._session.wants_client
+        )
+
+    @property
+    def _takes_upstream(self) -> bool:
+        """More of Redis' bytes can be used."""
+        return not self._client_full and self._session.wants_upstream
+
     def _adjust(self) -> None:
-        """Read each side while what it sends can be used."""
+        """Read each side while what it sends can be used, and go on with what has been read."""
         if self._ending or self._client is None:
             return
-        pause_client = bool(
-            self._upstream is None
-            or self._upstream_full
-            or self._client_full
-            or self._client_rest
-            or not self._session.wants_client
-        )
-        if pause_client != self._client_paused:
-            self._client_paused = pause_client
-            (self._client.pause_reading if pause_client else self._client.resume_reading)()
-        pause_upstream = bool(self._client_full or self._upstream_rest or not self._session.wants_upstream)
-        if self._upstream is not None and pause_upstream != self._upstream_paused:
-            self._upstream_paused = pause_upstream
-            (self._upstream.pause_reading if pause_upstream else self._upstream.resume_reading)()
+        loop = asyncio.get_running_loop
+        takes = self._takes_client
+        if takes and self._client_rest and not self._client_due:
+            self._client_due = True
+            loop().call_soon(self._go_on_with_client)
+        if (pause := not takes or bool(self._client_rest)) != self._client_paused:
+            self._client_paused = pause
+            (self._client.pause_reading if pause else self._client.resume_reading)()
+        takes = self._takes_upstream
+        if takes and self._upstream_rest and not self._upstream_due:
+            self._upstream_due = True
+            loop().call_soon(self._go_on_with_upstream)
+        if (pause := not takes or bool(self._upstream_rest)) != self._upstream_paused:
+            self._upstream_paused = pause
+            if self._upstream is not None:
+                (self._upstream.pause_reading if pause else self._upstream.resume_reading)()
 
-    # -- the end ---------------------------------------------------------------------------------------
+    # -- what is seen from outside ---------------------------------------------------------------------
 
     def set_policy(self, policy: Policy) -> None:
         """For requests from now on."""
         self._session.set_policy(policy)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that its buffers take, about."""
+        unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
+        return unsent + len(self._client_rest) + len(self._upstream_rest) + self._session.memory
+
+    def look(self, deadlines: Deadlines) -> None:
+        """Find out what no event tells: that a client which is not being read has hung up, or that time is up."""
+        if self._ending or self._client is None:
+            return
+        if self._client_paused and _has_hung_up(self._client, half=self._session.is_blocked):
+            self.abort()
+            return
+        awaits_reply = self._session.awaits_reply and not self._upstream_paused
+        if self._heard or self._dialing or not (awaits_reply or not self._session.has_begun):
+            self._looks, self._heard = 0, False
+            return
+        self._looks += 1
+        due = deadlines.reply if awaits_reply else deadlines.first_command
+        if due is not None and self._looks >= due.looks:
+            self._host.metrics.closed[due.setting] += 1
+            _log.warning("[%d] %s", self.number, due.text)
+            self._apply(self._session.fail(due.text))
 
     def drain(self) -> None:
         """Close at the next command boundary."""
@@ -329,64 +372,59 @@ class Connection(asyncio.Protocol):
     @property
     def _is_idle(self) -> bool:
         """Nothing of the client's is under way."""
-        return not self._early and not self._client_rest and self._session.is_idle
+        return not self._client_rest and self._session.is_idle
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let the client have what it has coming, and close both sides."""
+        if not self._ending:
+            self._end(farewell=not self._is_idle or self._client.get_write_buffer_size() > 0)
+
+    def evict(self, text: str) -> None:
+        """Close it now, and tell the client why, unless it does not read what it has coming anyway."""
+        if self._ending or self._client.get_write_buffer_size():
+            self.abort()
+        else:
+            self._apply(self._session.fail(text))
 
     def abort(self) -> None:
         """Close now."""
-        self._ending = True
+        self._release()
         for side in (self._upstream, self._client):
             if side is not None:
                 side.abort()
 
-    def _last_words(self, reply: bytes) -> None:
-        """Say it, and leave the client time to read it: closing with its bytes unread would reset the connection."""
-        self._ending = True
+    def _end(self, reply: bytes = b"", *, farewell: bool = True) -> None:
+        """Say it and close. Redis gets no more: what it has not taken yet may never be taken."""
+        self._release()
         if self._upstream is not None:
-            self._upstream.close()
+            self._upstream.abort()
         if reply:
             self._client.write(reply)
-        if self._client.can_write_eof():
-            self._client.write_eof()
-            self._client.resume_reading()
+        if farewell:
+            self._set_timer(Farewell(self._client))
         else:
             self._client.close()
+
+    def _release(self) -> None:
+        """Nothing more is looked at, and nothing held but what the client has coming."""
+        self._ending = True
+        self._set_timer(None)
+        self._session.end()
+        self._client_rest = self._upstream_rest = b""
+        for work in self._work:
+            work.cancel()
+
+    def _set_timer(self, timer: "asyncio.TimerHandle | Farewell | None") -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._linger(self._client.get_write_buffer_size(), _STUCK)
-
-    def _linger(self, unsent: int, patience: float) -> None:
-        """Wait on, as long as the client takes what it has coming; once it has all, for its own close."""
-        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._lingered, unsent, patience - _LINGER)
-
-    def _lingered(self, unsent_before: int, patience: float) -> None:
-        if self._client is not None:
-            unsent = self._client.get_write_buffer_size()
-            if unsent and (unsent < unsent_before or patience > 0):
-                self._linger(unsent, _STUCK if unsent < unsent_before else patience)
-            else:
-                self._client.abort()
-
-    def _watch_paused(self) -> None:
-        """A client that is not being read is not heard to hang up either: look."""
-        if self._client is None:
-            return
-        if self._client_paused and _has_hung_up(self._client, half=self._session.is_blocked):
-            self.abort()
-        else:
-            asyncio.get_running_loop().call_later(_WATCH, self._watch_paused)
+        self._timer = timer
 
     def _close_if_over(self) -> None:
         """Both sides are gone, and none is to come."""
         if self._client is None and self._upstream is None and not self._dialing:
             self._host.closed(self)
-
-    def close(self) -> None:
-        """Flush what the client has coming, and close both sides."""
-        self._ending = True
-        if self._upstream is not None:
-            self._upstream.close()
-        if self._client is not None:
-            self._client.close()
 
 
 def _keep_alive(transport: Any) -> None:
@@ -409,6 +447,8 @@ def _has_hung_up(transport: Any, *, half: bool) -> bool:
 
 class UpstreamSide(asyncio.Protocol):
     """Redis' side of a connection."""
+
+    __slots__ = ("_connection", "transport")
 
     def __init__(self, connection: Connection) -> None:
         """`connection`: whose upstream it is."""

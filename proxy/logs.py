@@ -6,6 +6,12 @@ import sys
 import time
 from typing import Final
 
+_AT_MOST: Final = 20
+"""Warnings of one kind that are logged ..."""
+_PERIOD: Final = 10.0
+"""... in so many seconds."""
+_KINDS: Final = 1000
+"""Kinds that are remembered: the messages of others may have their details in them already."""
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -32,6 +38,33 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class Throttle(logging.Filter):
+    """Lets some warnings and errors of a kind pass in each period, and counts the others: faults come in thousands."""
+
+    def __init__(self) -> None:
+        """Nothing logged yet."""
+        super().__init__()
+        self._kinds: dict[tuple[str, object], list[float]] = {}
+        """When the period began, and how many there were in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record passes; the last one of a period says so, the first of the next how many did not."""
+        if record.levelno < logging.WARNING:
+            return True
+        if len(self._kinds) >= _KINDS:
+            self._kinds.clear()
+        kind = self._kinds.setdefault((record.name, record.msg), [record.created, 0])
+        if record.created - kind[0] >= _PERIOD:
+            missing = int(kind[1]) - _AT_MOST
+            kind[:] = record.created, 0
+            if missing > 0:
+                record.msg = f"{record.msg} ({missing} more like this were not logged)"
+        kind[1] += 1
+        if kind[1] == _AT_MOST:
+            record.msg = f"{record.msg} (more like this are not logged for up to {_PERIOD:g} s)"
+        return kind[1] <= _AT_MOST
+
+
 def configure(level: str, style: str, worker: int | None = None) -> None:
     """Send the proxy's log to stderr. `level` and `style` as in `[log]`; `worker`: which of several this is."""
     formatter: logging.Formatter
@@ -44,6 +77,7 @@ def configure(level: str, style: str, worker: int | None = None) -> None:
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(Throttle())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])

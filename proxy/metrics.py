@@ -34,6 +34,8 @@ class Metrics:
     clients_total: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Connections turned away, by reason."""
+    closed: Counter[str] = field(default_factory=Counter)
+    """Connections closed for going beyond a limit, by its setting."""
     upstream_failures: int = 0
     """Dials that failed."""
     conversions: Counter[str] = field(default_factory=Counter)
@@ -68,6 +70,7 @@ class Metrics:
             _PREFIX + "upstream_connect_failures", "Connections to Redis that failed.", self.upstream_failures
         )
         yield _by("rejected_clients", "Clients turned away.", "reason", self.rejected)
+        yield _by("closed_clients", "Clients closed for a limit in mid-conversation.", "limit", self.closed)
         yield _by("offloaded_conversions", "Conversions done in the converter process.", "half", self.conversions)
         yield _by("received_bytes", "Bytes received.", "side", self.received_bytes)
 

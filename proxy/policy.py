@@ -76,6 +76,8 @@ class SessionLimits(NamedTuple):
     request: RequestLimits = RequestLimits()
     codec: CodecLimits = CodecLimits()
     pending_commands: int = 1024 * 1024
+    buffered_bytes: int = 16 * 1024 * 1024
+    """What is remembered of these commands."""
     inline_encode_bytes: int = 64 * 1024
     """Payload bytes that one turn of the event loop may encode itself; more goes to the converter process."""
     inline_decode_bytes: int = 16 * 1024

@@ -14,6 +14,7 @@ from proxy.assembly import gates_for, policy_for, upstream_for
 from proxy.config import Listener, Settings, TcpAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
+from proxy.descriptors import clients_at_most
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
@@ -22,6 +23,7 @@ from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Conversion, Converted, Opening
 from proxy.tasks import Tasks
 from proxy.tls import ServerTls
+from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
 _HANDSHAKE_TIMEOUT: Final = 10.0
@@ -70,14 +72,18 @@ class Server:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._all_gone = asyncio.Event()
+        self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
+        self._watch = Watch(self._connections, settings.limits, self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
 
     # -- life ------------------------------------------------------------------------------------------
 
     async def run(self, started: Callable[[], None]) -> None:
         """Serve until told to stop, then drain. `started` is called once clients are accepted."""
+        self._count_descriptors()
         try:
+            self.start(self._watch.run(), "watch the connections")
             for door in self._doors:
                 accepted = partial(self._accepted, door)
                 for each in door.sockets:
@@ -119,10 +125,20 @@ class Server:
             for use in fresh:
                 use()
             self._settings, self._policies, self._gates = settings, policies, gates
+            self._watch.limits = settings.limits
+            self._count_descriptors()
+            self.buffered_bytes = settings.limits.buffered_bytes
+            self._upstream.timeout = settings.limits.connect_timeout
             for connection in self._connections:
                 connection.set_policy(policies[connection.payload])
 
         return take
+
+    def _count_descriptors(self) -> None:
+        wanted = self._settings.limits.clients
+        self._most_clients = clients_at_most(wanted)
+        if self._most_clients < wanted:
+            _log.info("the limit of open files is enough for %d clients of %d", self._most_clients, wanted)
 
     async def _follow(self, master: Master) -> None:
         """Close the clients of a master that is none any more: it may be alive, and take writes that will be lost."""
@@ -173,7 +189,8 @@ class Server:
     # -- clients ---------------------------------------------------------------------------------------
 
     def _accepted(self, door: _Door, client: socket.socket) -> None:
-        if self._seats.take(self._settings.limits.clients):
+        here = len(self._connections) + len(self._arriving)
+        if here < self._most_clients and self._seats.take(self._settings.limits.clients):
             self.metrics.clients_total += 1
             number = self.metrics.clients_total
             policy, gate = self._policies[door.payload], self._gates[door.number]
@@ -214,6 +231,11 @@ class Server:
     def opening(self) -> tuple[Opening, ...]:
         """What begins each conversation. Raises UpstreamError."""
         return self._upstream.opening()
+
+    def received(self, side: str, size: int) -> None:
+        """Bytes have come in, from clients or from Redis."""
+        self.metrics.received_bytes[side] += size
+        self._watch.received(size)
 
     async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
         """Connect to Redis. Raises UpstreamError."""

@@ -58,7 +58,7 @@ class Upstream:
         tls: ClientTls | None = None,
         login: Login | None = None,
     ) -> None:
-        """`timeout`: seconds that a dial may take, the name's look-up and TLS included. `tls`: over TCP only.
+        """`tls`: over TCP only.
 
         `login`: the proxy's own; None: clients authenticate themselves.
         """
@@ -66,7 +66,8 @@ class Upstream:
         self._db = db
         self._login = login
         self.tls = tls
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds that a dial may take, the name's look-up and TLS included."""
         self._command_info: dict[bytes, CommandInfo] = {}
         self._asking = asyncio.Lock()
         self._asker: _Asker | None = None
@@ -76,13 +77,13 @@ class Upstream:
         """Dial; the protocol has its transport. Raises UpstreamError."""
         where: object = self.place
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 where = address = await self.locate()
                 if isinstance(address, TcpAddress):
                     return await self._connect_tcp(factory, address)
                 _, protocol = await asyncio.get_running_loop().create_unix_connection(factory, address.path)
         except TimeoutError:
-            raise UpstreamError(f"cannot reach Redis at {where}: no answer in {self._timeout:g} s") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: no answer in {self.timeout:g} s") from None
         except OSError as error:
             raise UpstreamError(f"cannot reach Redis at {where}: {_reason(error)}") from None
         return protocol
@@ -123,11 +124,11 @@ class Upstream:
             return self._command_info[name]
         async with self._asking:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self.timeout):
                     info = await self._ask(command(b"COMMAND", b"INFO", name))
             except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError) as error:
                 self.close()
-                return CommandInfo(unknown_because=str(error) or f"no answer in {self._timeout:g} s")
+                return CommandInfo(unknown_because=str(error) or f"no answer in {self.timeout:g} s")
         if info is not None and not info.unknown_because and len(self._command_info) < _MAX_CACHED:
             self._command_info[name] = info  # what it does not know, a module may bring
         return info

@@ -48,14 +48,26 @@ def test_limits_and_guard_arrive() -> None:
     sha1 = "a" * 40
     settings = Settings(
         limits=Limits(
-            depth=3, nodes=4, payload_bytes=5, decoded_bytes=6, request_bytes=7, arguments=8, pending_commands=9
+            depth=3,
+            nodes=4,
+            payload_bytes=5,
+            decoded_bytes=6,
+            request_bytes=7,
+            arguments=8,
+            pending_commands=9,
+            first_command_bytes=10,
+            buffered_bytes=11,
         ),
         guard=Guard(scripts="allow", allow_scripts=(sha1,), allow=("CONFIG|SET",)),
     )
     limits, guard = policy_for(settings, "msgpack").limits, policy_for(settings, "msgpack").guard
     assert tuple(limits.codec) == (5, 6, 3, 4)
-    assert tuple(limits.request) == (7, 8)
-    assert limits.pending_commands == 9
+    assert tuple(limits.request) == (7, 8, 10)
+    assert (limits.pending_commands, limits.buffered_bytes) == (9, 11)
     assert guard.allow_all_scripts
     assert guard.allowed_scripts == {sha1.encode()}
     assert guard.allowed_commands == {b"CONFIG|SET"}
+
+
+def test_a_first_command_may_be_as_large_as_any_unless_it_is_said() -> None:
+    assert policy_for(Settings(limits=Limits(request_bytes=7)), "json").limits.request.first_bytes == 7

@@ -110,6 +110,10 @@ def test_the_documented_limits_are_the_defaults() -> None:
         "buffered_bytes": 16_777_216,
         "pending_commands": 1_048_576,
         "connect_timeout": 5.0,
+        "first_command_bytes": 0,
+        "total_buffered_bytes": 1_073_741_824,
+        "reply_timeout": 30.0,
+        "first_command_timeout": 0.0,
     }
 
 
@@ -484,6 +488,7 @@ def another_value(section: str, field: str) -> tuple[str, object]:
         ("upstream", "url"): ("redis://redis:6399/5", "redis://redis:6399/5"),
         ("admin", "bind"): ("127.0.0.1:9380", "127.0.0.1:9380"),
         ("server", "workers"): ("4", 4),
+        ("limits", "first_command_bytes"): ("9", 9),
     }
     if (section, field) in special:
         return special[section, field]

@@ -43,3 +43,23 @@ def test_each_of_several_workers_says_which_it_is(capsys: pytest.CaptureFixture[
     logs.configure("info", style, 3)
     logging.getLogger("proxy.x").info("hello")
     assert capsys.readouterr().err.endswith(wanted)
+
+
+def test_many_warnings_of_a_kind_are_counted_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    log, now = logging.getLogger("proxy.x"), 1000.0
+
+    def warn(text: str, after: float = 0.0) -> list[str]:
+        record = log.makeRecord(log.name, logging.WARNING, "", 0, "%s is away", (text,), None)
+        record.created = now + after
+        log.handle(record)
+        return [line.partition(" WARNING ")[2] for line in capsys.readouterr().err.splitlines()]
+
+    assert [warn(str(number)) for number in range(19)] == [[f"{number} is away"] for number in range(19)]
+    assert warn("19") == ["19 is away (more like this are not logged for up to 10 s)"]
+    assert [warn("x", 9.9) for _ in range(100)] == [[]] * 100
+    log.warning("another kind")
+    log.info("%s is away", "information")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert warn("20", 10.0) == ["20 is away (100 more like this were not logged)"]
+    assert warn("21", 20.0) == ["21 is away"]

@@ -151,14 +151,18 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     request_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 64 * MIB
+    first_command_bytes: Annotated[int, Meta(ge=0, le=512 * MIB)] = 0
     arguments: Annotated[int, Meta(ge=1, le=16 * MIB)] = 1024 * 1024
     payload_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 8 * MIB
     depth: Annotated[int, Meta(ge=1, le=150)] = 100
     nodes: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
     decoded_bytes: Annotated[int, Meta(ge=1, le=512 * MIB)] = 16 * MIB
     buffered_bytes: Annotated[int, Meta(ge=1, le=1024 * MIB)] = 16 * MIB
+    total_buffered_bytes: Annotated[int, Meta(ge=1, le=1024 * 1024 * MIB)] = 1024 * MIB
     pending_commands: Annotated[int, Meta(ge=1, le=16 * MIB)] = 1024 * 1024
     connect_timeout: Annotated[float, Meta(ge=0.001, le=3600)] = 5.0
+    reply_timeout: Annotated[float, Meta(ge=0, le=86400)] = 30.0
+    first_command_timeout: Annotated[float, Meta(ge=0, le=86400)] = 0.0
 
 
 class Admin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

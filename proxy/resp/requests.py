@@ -31,6 +31,9 @@ _OTHER_AGGREGATE = re.compile(rb"[%~>|]-?[0-9]{1,19}\r\n")
 _LARGE_COUNT = re.compile(rb"\*([0-9]{3,9})")
 _SMALLEST_ARGUMENT: Final = len(b"$0\r\n\r\n")
 
+_OBJECT: Final = 64
+"""Bytes of Python's own for an argument or a request, about."""
+
 # Every other aggregate's type byte looks like `~` and every digit like `0`: two plain searches tell that most
 # chunks need neither pattern.
 _SHAPE: Final = bytes.maketrans(b"%~>|-0123456789", b"~~~~00000000000")
@@ -52,10 +55,11 @@ class Request(NamedTuple):
 
 
 class RequestLimits(NamedTuple):
-    """What one request may be: its bytes on the wire, and its number of arguments."""
+    """What one request may be: its bytes on the wire, its number of arguments, and the bytes of the first of all."""
 
     request_bytes: int = 64 * 1024 * 1024
     arguments: int = 1024 * 1024
+    first_bytes: int = _MAX_BULK
 
 
 class RequestParser:
@@ -74,6 +78,7 @@ class RequestParser:
         "_ready",
         "_seen",
         "_size",
+        "begun",
     )
 
     def __init__(self, limits: RequestLimits) -> None:
@@ -90,11 +95,19 @@ class RequestParser:
         self._bulk = -1  # length of the argument at hand; -1: its header is to come
         self._size = 0  # declared bytes of the command at hand
         self._inline = False
+        self.begun = False
+        """A first request has been read."""
 
     @property
     def buffered(self) -> int:
         """Bytes of a request that has not ended yet, without the headers already read."""
         return len(self._buffer) + self._held
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all this takes, and the requests that nobody has taken yet; about, and rather more than less."""
+        waiting = sum(_OBJECT * (2 + len(request.args)) + 2 * len(request.raw) for request in self._ready)
+        return self.buffered + _OBJECT * len(self._args) + waiting
 
     def next(self) -> Request | None:
         """The next whole request, or None. Raises ProtocolError once all before the error are out."""
@@ -131,7 +144,9 @@ class RequestParser:
             self._seen = 0
         if data.startswith(b"*"):
             self._inline = False
-            data = data[self._accelerate(data) :]
+            if self.begun or len(data) <= self._limits.first_bytes:
+                data = data[self._accelerate(data) :]
+                self.begun = self.begun or bool(self._ready)
         if data:
             self._buffer += data
             while self._step():
@@ -285,8 +300,14 @@ class RequestParser:
                 f"ERR flask-cache-proxy: a request of {size} bytes or more is over the limit of"
                 f" {self._limits.request_bytes} ([limits] request_bytes)"
             )
+        if not self.begun and size > self._limits.first_bytes:
+            raise ProtocolError(
+                f"ERR flask-cache-proxy: a first command of {size} bytes or more is over the limit of"
+                f" {self._limits.first_bytes} ([limits] first_command_bytes)"
+            )
 
     def _emit(self, args: list[bytes]) -> None:
+        self.begun = True
         self._ready.append(Request(args, command(*args)))
 
     def _consume(self, count: int) -> None:

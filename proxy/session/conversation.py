@@ -4,6 +4,7 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
+from proxy.policy import SessionLimits
 from proxy.session.entries import Blocking, Entry, Muted
 
 _LOOK_AT: Final = 1000
@@ -19,8 +20,10 @@ class Conversation:
         "in_multi",
         "monitoring",
         "muted",
+        "pending_bytes",
         "protocol",
         "queued",
+        "queued_bytes",
         "selected",
         "setup_done",
         "setup_due",
@@ -32,10 +35,13 @@ class Conversation:
     def __init__(self) -> None:
         """As Redis starts one: RESP2, nothing open."""
         self.entries: deque[Entry] = deque()
+        self.pending_bytes = 0
+        """What these hold."""
         self.protocol = 2
         self.in_multi = False
         self.queued: list[Entry] = []
         """What EXEC's array will hold."""
+        self.queued_bytes = 0
         self.subscribed: dict[bytes, int] = {}
         """Subscriptions by kind: `subscribe` (channels), `psubscribe`, `ssubscribe`."""
         self.total_subscribed: dict[bool, int] = {}
@@ -54,10 +60,24 @@ class Conversation:
         self.close_reason: str | None = None
         """Set once the conversation has come to its end."""
 
+    def is_full(self, limits: SessionLimits) -> bool:
+        """As much is outstanding as may be: no request is taken before a reply comes."""
+        return len(self.entries) >= limits.pending_commands or self.pending_bytes >= limits.buffered_bytes
+
+    def multi_is_full(self, limits: SessionLimits) -> bool:
+        """As many commands wait for EXEC as may: to wait for fewer would be to wait for ever."""
+        return len(self.queued) >= limits.pending_commands or self.queued_bytes >= limits.buffered_bytes
+
+    def queue(self, entry: Entry) -> None:
+        """EXEC's array will have its reply."""
+        self.queued.append(entry)
+        self.queued_bytes += entry.size
+
     def leave_multi(self) -> None:
         """After EXEC, DISCARD and RESET."""
         self.in_multi = False
         self.queued = []
+        self.queued_bytes = 0
 
     def reset(self) -> None:
         """After RESET."""
@@ -68,6 +88,25 @@ class Conversation:
         self.subscribed.clear()
         self.total_subscribed.clear()
         self.monitoring = self.muted = self.skip_next = False
+
+    @property
+    def head(self) -> Entry | None:
+        """What the next reply is for, without its muting."""
+        if not self.entries:
+            return None
+        head = self.entries[0]
+        return head.entry if type(head) is Muted else head
+
+    @property
+    def is_silent(self) -> bool:
+        """The client wants no reply to what it has asked."""
+        return type(self.entries[0]) is Muted if self.entries else self.muted or self.skip_next
+
+    @property
+    def memory(self) -> int:
+        """Bytes that is remembered of what is outstanding."""
+        slots = len(self.entries) + len(self.queued)
+        return 8 * slots + self.pending_bytes + self.queued_bytes
 
     @property
     def is_blocked(self) -> bool:

@@ -6,15 +6,23 @@ head. Entries are immutable, and those that need no data of their own are shared
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.policy import Rule
+
+_OBJECT: Final = 64
+"""Bytes of one of these that is not shared, without what it refers to; about, and rather more than less."""
 
 
 class Entry:
     """One expected reply. By itself: the reply goes to the client as it stands."""
 
     __slots__ = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it holds; those that are shared hold none."""
+        return 0
 
 
 PASS = Entry()
@@ -39,6 +47,11 @@ class Decode(Entry):
     element: bool = False
     """One of MGET's: Redis never puts an error there, so what cannot be decoded is nil."""
 
+    @property
+    def size(self) -> int:
+        """See Entry."""
+        return _OBJECT
+
 
 @dataclass(frozen=True, slots=True)
 class Each(Entry):
@@ -46,12 +59,22 @@ class Each(Entry):
 
     entries: tuple[Entry, ...]
 
+    @property
+    def size(self) -> int:
+        """See Entry. The elements of one rule are one object."""
+        return _OBJECT + 8 * len(self.entries)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal(Entry):
     """A poison went upstream in place of a request that we refuse; its error becomes `reply`."""
 
     reply: bytes
+
+    @property
+    def size(self) -> int:
+        """See Entry."""
+        return _OBJECT + len(self.reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,11 @@ class MustFail(Entry):
     """What Redis says of that option ..."""
     instead: bytes
     """... and would have said of the client's."""
+
+    @property
+    def size(self) -> int:
+        """See Entry."""
+        return _OBJECT + len(self.error) + len(self.instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +169,8 @@ class Muted(Entry):
     """As `entry`, but under CLIENT REPLY OFF or SKIP: nothing of it reaches the client."""
 
     entry: Entry
+
+    @property
+    def size(self) -> int:
+        """See Entry."""
+        return _OBJECT + self.entry.size

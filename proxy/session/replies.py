@@ -92,9 +92,14 @@ class ReplyHalf:
         return self._parked_on is not None
 
     @property
-    def buffered(self) -> int:
-        """Bytes received and not yet moved."""
-        return self._framer.buffered
+    def memory(self) -> int:
+        """Bytes that replies take which have not been moved yet, or are under conversion."""
+        return self._framer.buffered + (len(self._parked_on[1]) if self._parked_on is not None else 0)
+
+    @property
+    def is_between_replies(self) -> bool:
+        """The client has had nothing of the reply at the head."""
+        return not self._framer.forwarding and not self._levels and not self._pieces and not self._confirmed
 
     def feed(self, data: bytes) -> None:
         """Take Redis' bytes. Raises FramingError."""
@@ -153,11 +158,7 @@ class ReplyHalf:
         """The entry of the next reply or element, without its muting."""
         if self._levels:
             return self._levels[-1][0]
-        entries = self._conversation.entries
-        if not entries:
-            return None
-        head = entries[0]
-        return head.entry if type(head) is Muted else head
+        return self._conversation.head
 
     def _target(self) -> list[bytes]:
         entries = self._conversation.entries
@@ -174,7 +175,7 @@ class ReplyHalf:
             if level:
                 return
             self._levels.pop()
-        self._conversation.entries.popleft()
+        self._conversation.pending_bytes -= self._conversation.entries.popleft().size
 
     def _nothing(self) -> None:
         """A push, an attribute: no entry's reply."""
@@ -357,7 +358,7 @@ class ReplyHalf:
         """`+QUEUED`: the reply itself comes with EXEC."""
         if not self._framer.forward(self._target()):
             raise FramingError("half of a line that was whole")
-        self._conversation.queued.append(head)
+        self._conversation.queue(head)
         self._complete()
         return True
 
@@ -451,8 +452,8 @@ class ReplyHalf:
 
 
 def _open_multi(conversation: Conversation) -> None:
+    conversation.leave_multi()
     conversation.in_multi = True
-    conversation.queued = []
 
 
 def _start_monitoring(conversation: Conversation) -> None:

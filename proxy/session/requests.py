@@ -52,6 +52,9 @@ from proxy.session.gate import (
 from proxy.session.words import OURS
 
 _POISON: Final = writers.command(b"GET")
+_TOO_MUCH_QUEUED: Final = Refusal(
+    writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
+)
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
@@ -68,6 +71,7 @@ _TURNING: Final = {
     Turn.SELECT: Turning(Step.SELECT),
 }
 _BEFORE_THE_PASSWORD: Final = frozenset({Turn.AUTH, Turn.HELLO, Turn.RESET, Turn.QUIT})
+_LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QUIT])
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
 """Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
 before them is in, and what follows waits for theirs."""
@@ -144,9 +148,17 @@ class RequestHalf:
         self.stall: Stall | None = None
 
     @property
-    def buffered(self) -> int:
-        """Bytes of a request that is not whole yet."""
-        return self._parser.buffered
+    def memory(self) -> int:
+        """Bytes that requests take which are not whole yet, or wait."""
+        waiting = 0 if self._encoding is None else sum(map(len, self._encoding.args))
+        if self._waiting is not None:
+            waiting += 2 * len(self._waiting.raw)
+        return waiting + self._parser.memory
+
+    @property
+    def begun(self) -> bool:
+        """The client has sent a first command."""
+        return self._parser.begun
 
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
@@ -157,8 +169,7 @@ class RequestHalf:
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
         self._encode_budget = self.policy.limits.inline_encode_bytes
-        pending = self.policy.limits.pending_commands
-        while self.stall is None and len(self._conversation.entries) < pending:
+        while self.stall is None and not self._conversation.is_full(self.policy.limits):
             try:
                 request = self._parser.next()
             except ProtocolError as error:
@@ -222,6 +233,8 @@ class RequestHalf:
     def _send(self, raw: bytes, entry: Entry) -> None:
         """Write upstream and expect the reply: always in one step."""
         conversation = self._conversation
+        if conversation.in_multi and conversation.multi_is_full(self.policy.limits) and entry not in _LEAVING:
+            raw, entry = _POISON, _TOO_MUCH_QUEUED
         if conversation.muted or conversation.skip_next:
             conversation.skip_next = False
             entry = Muted(entry)
@@ -230,6 +243,7 @@ class RequestHalf:
     def _owe(self, raw: bytes, entry: Entry) -> None:
         """As `_send`, for what CLIENT REPLY does not silence."""
         self._conversation.entries.append(entry)
+        self._conversation.pending_bytes += entry.size
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:

@@ -6,13 +6,14 @@ pile up. After an effect `close` there are no more effects.
 """
 
 from proxy.policy import Policy
-from proxy.resp import FramingError
+from proxy.resp import FramingError, writers
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Close, Converted, Effects, Half
-from proxy.session.entries import Opening
+from proxy.session.entries import Blocking, Opening
 from proxy.session.gate import Gate
 from proxy.session.replies import ReplyHalf
 from proxy.session.requests import CommandInfo, RequestHalf, Stall
+from proxy.session.words import OURS
 
 
 class Session:
@@ -62,6 +63,16 @@ class Session:
         self._requests.looked_up(info)
         return self._settle(requests=True)
 
+    def fail(self, text: str) -> Effects:
+        """End the conversation for a reason outside it, and say so where the client expects a reply or nothing at all.
+
+        Not within a reply, and not to a client that has switched replies off.
+        """
+        if self._replies.is_between_replies and not self._conversation.is_silent:
+            self._replies.out.append(writers.error(f"{OURS}{text}"))
+        self._conversation.close_reason = text
+        return self._effects()
+
     def set_policy(self, policy: Policy) -> None:
         """From the next request on; what is under way keeps its rule."""
         self._requests.policy = policy
@@ -81,7 +92,7 @@ class Session:
     @property
     def is_full(self) -> bool:
         """As many replies are outstanding as may be."""
-        return len(self._conversation.entries) >= self._requests.policy.limits.pending_commands
+        return self._conversation.is_full(self._requests.policy.limits)
 
     @property
     def is_idle(self) -> bool:
@@ -99,9 +110,20 @@ class Session:
         return len(self._conversation.entries)
 
     @property
-    def buffered(self) -> int:
-        """Bytes held: of a request not yet whole, and of replies not yet moved."""
-        return self._requests.buffered + self._replies.buffered
+    def awaits_reply(self) -> bool:
+        """Redis owes a reply, and nothing but Redis keeps it waiting: the command at the head does not block."""
+        head = self._conversation.head
+        return head is not None and type(head) is not Blocking and not self._replies.parked
+
+    @property
+    def has_begun(self) -> bool:
+        """The client has sent a first command."""
+        return self._requests.begun
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all takes which the client or Redis has sent and which is not done with; about."""
+        return self._requests.memory + self._replies.memory + self._conversation.memory
 
     # -- settling --------------------------------------------------------------------------------------
 
@@ -135,6 +157,13 @@ class Session:
         replies.conversions.clear()
         requests.conversions, requests.lookups = [], []
         if reason is not None:
-            self._closed = True
             effects.close = Close(reason)
+            self.end()
         return effects
+
+    def end(self) -> None:
+        """Nothing is looked at any more, and nothing held."""
+        self._closed = True
+        self._conversation = Conversation()
+        self._requests = RequestHalf(self._requests.policy, self._conversation, None)
+        self._replies = ReplyHalf(self._requests.policy.limits, self._conversation)

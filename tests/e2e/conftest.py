@@ -108,6 +108,21 @@ def start_proxy(redis_server: RedisServer) -> Iterator[StartProxy]:
         yield start
 
 
+@pytest.fixture(params=["uvloop", "asyncio"])
+def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy:
+    """Starts proxies on either event loop."""
+
+    def start(*arguments: str, **how: Any) -> ProxyProcess:
+        if request.param == "asyncio":
+            how["command"] = without("uvloop")
+        proxy = start_proxy(*arguments, **how)
+        if how.get("ready", True):
+            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
+        return proxy
+
+    return start
+
+
 class PrivateRedis:
     """A Redis of the test's own: it may be absent, come, and die."""
 
@@ -117,17 +132,17 @@ class PrivateRedis:
         self.process: subprocess.Popen[bytes] | None = None
         self._home = home
 
-    def start(self, *options: str) -> None:
-        """Start it, and wait until it answers."""
+    def start(self, *options: str, wait: bool = True) -> None:
+        """Start it, and wait until it answers; `wait`: more than that it is loading."""
         executable = shutil.which("redis-server") or pytest.skip("no redis-server on PATH")
         arguments = ["--port", "0", "--unixsocket", self.unix, "--dir", str(self._home), "--save", "", *options]
         self.process = subprocess.Popen([executable, *arguments], stdout=subprocess.DEVNULL)
-        wait_until(self._answers, "the test's own Redis")
+        wait_until(lambda: self._answers(wait), "the test's own Redis")
 
-    def _answers(self) -> bool:
+    def _answers(self, wait: bool) -> bool:
         try:
             with Wire(self.unix) as wire:
-                return bool(wire("PING"))
+                return not (wire("PING").startswith(b"-LOADING") and wait)
         except OSError:
             return False
 

@@ -148,6 +148,15 @@ class ProxyProcess:
         """The most that its resident memory has ever been."""
         return _status(self.pid, "VmHWM")
 
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, its children not included."""
+        times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def children(self) -> list[int]:
         """The processes that it has started and that still run."""
         return children(self.pid)

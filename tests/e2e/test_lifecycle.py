@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from proxy import __version__
+from tests.e2e.admin import ask, metric
 from tests.e2e.conftest import PrivateRedis, StartProxy, client_of, without
 from tests.e2e.proxy_process import (
     DEADLINE,
@@ -24,7 +25,7 @@ from tests.e2e.proxy_process import (
     is_running,
     wait_until,
 )
-from tests.e2e.wire import Wire, ask, pipeline, request
+from tests.e2e.wire import Wire, pipeline, request
 
 Connect = Callable[[Address], Wire]
 KEY = "flask_cache_k"
@@ -40,21 +41,6 @@ def listens(address: Address) -> bool:
 
 def blocked(direct: redis.Redis) -> bool:
     return bool(direct.info("clients")["blocked_clients"])
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy:
-    """Starts proxies on either event loop."""
-
-    def start(*arguments: str, **how: Any) -> ProxyProcess:
-        if request.param == "asyncio":
-            how["command"] = without("uvloop")
-        proxy = start_proxy(*arguments, **how)
-        if how.get("ready", True):
-            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
-        return proxy
-
-    return start
 
 
 class TestRedisComesAndGoes:
@@ -109,10 +95,10 @@ class TestRedisComesAndGoes:
         payload = json.dumps(["x" * 100] * 3_000, separators=(",", ":")).encode()
         assert client("SET", KEY, payload) == b"+OK\r\n"
         (converter,) = converters(proxy)
-        before = _offloaded(admin)
+        before = metric(admin, "offloaded_conversions_total")
         os.kill(converter, signal.SIGSTOP)
         client.send(pipeline(f"GET {KEY}", "BLPOP l 0"))
-        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        wait_until(lambda: metric(admin, "offloaded_conversions_total") > before, "the conversion to begin")
         private_redis.kill()
         client.send(pipeline("PING"))  # how the proxy notices
         os.kill(converter, signal.SIGCONT)
@@ -547,12 +533,12 @@ class TestLargeValues:
         payload = json.dumps(LARGE)
         assert client("SET", KEY, payload) == b"+OK\r\n"
         stored = direct.get(KEY)
-        before = _offloaded(admin)
+        before = metric(admin, "offloaded_conversions_total")
         proxy.expect("ERROR +the converter process failed")
         (converter,) = converters(proxy)
         os.kill(converter, signal.SIGSTOP)
         client.send((request("SET", KEY, payload) if half == "encoding" else request("GET", KEY)) + pipeline("PING"))
-        wait_until(lambda: _offloaded(admin) > before, "the conversion to begin")
+        wait_until(lambda: metric(admin, "offloaded_conversions_total") > before, "the conversion to begin")
         assert other("PING") == b"+PONG\r\n"
         os.kill(converter, signal.SIGKILL)
         assert client.reply().startswith(b"-ERR flask-cache-proxy: ")
@@ -571,15 +557,6 @@ class TestLargeValues:
             with Wire(proxy.json) as client:
                 client.send(request("SET", KEY, payload))
         assert connect(proxy.json)("SET", KEY, payload) == b"+OK\r\n"
-
-
-def _offloaded(admin: str) -> float:
-    body = ask(admin, "GET /metrics")[2]
-    return sum(
-        float(line.split()[-1])
-        for line in body.splitlines()
-        if line.startswith("flask_cache_proxy_offloaded_conversions_total")
-    )
 
 
 class TestCommandLine:

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import redis
 
+from tests.e2e.admin import ask
 from tests.e2e.conftest import StartProxy
 from tests.e2e.proxy_process import Address, ProxyProcess, children, is_running, wait_until
 from tests.e2e.test_tls import client as tls_client
 from tests.e2e.test_tls import listener as tls_listener
 from tests.e2e.test_tls import new_authority, serial
-from tests.e2e.wire import Wire, ask, pipeline, request
+from tests.e2e.wire import Wire, pipeline, request
 
 Connect = Callable[[Address], Wire]
 KEY = "flask_cache_k"

@@ -112,12 +112,3 @@ def _end_of_value(data: bytearray, start: int) -> int:
         elif kind in _ELEMENTS:
             left += max(int(header), 0) * _ELEMENTS[kind] + (kind == b"|")
     return at
-
-
-def ask(address: Address, request_line: str) -> tuple[int, dict[str, str], str]:
-    """What the admin port answers: status, headers, body."""
-    with Wire(address) as wire:
-        wire.send(f"{request_line} HTTP/1.1\r\nHost: proxy\r\n\r\n".encode())
-        head, _, body = wire.until_closed().decode().partition("\r\n\r\n")
-    lines = head.split("\r\n")
-    return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body

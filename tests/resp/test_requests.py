@@ -241,6 +241,30 @@ def test_limits_hold_for_inline_commands_too() -> None:
     assert "a request of 1001 bytes or more is over the limit" in error_of(b"x" * 989 + b"\r\n", LIMITS)
 
 
+def test_the_first_request_may_have_a_limit_of_its_own() -> None:
+    limits = RequestLimits(first_bytes=100)
+    first, over = (command(b"SET", b"k", b"v" * size) for size in (73, 74))
+    assert len(first) == 100
+    assert args_of(first + over, limits) == [hiredis_args(first), hiredis_args(over)]
+    assert args_of(b"PING\r\n" + over, limits) == [[b"PING"], hiredis_args(over)]
+    assert error_of(over, limits) == error_of(over[:-73], limits)
+    assert error_of(over, limits) == (
+        "ERR flask-cache-proxy: a first command of 101 bytes or more is over the limit of 100"
+        " ([limits] first_command_bytes)"
+    )
+
+
+def test_memory_counts_what_waits_to_be_taken_and_small_arguments_too() -> None:
+    parser = RequestParser(DEFAULTS)
+    parser.feed(PING * 1000)
+    assert parser.memory > 1000 * len(PING)
+    while parser.next():
+        pass
+    assert parser.memory == 0
+    parser.feed(b"*1001\r\n" + b"$1\r\na\r\n" * 1000)
+    assert parser.memory > 8 * 1000
+
+
 def test_a_line_may_be_as_long_as_redis_takes_it() -> None:
     longest = b"x" * MAX_INLINE_BYTES
     assert args_of(longest + b"\n") == [[longest]]

@@ -102,6 +102,11 @@ class Playbook:
             self._take(self.session.converted(conversion.half, results))
         return self
 
+    def fails(self, text: str) -> "Playbook":
+        """Something outside the conversation ends it."""
+        self._take(self.session.fail(text))
+        return self
+
     def finds(self, *flags: str, unknown_because: str = "") -> "Playbook":
         """The server knows the command asked for, with these flags, or does not say."""
         self._take(self.session.looked_up(CommandInfo(frozenset(flags), unknown_because)))

@@ -63,7 +63,7 @@ class TestForwarding:
     def test_a_long_reply_is_streamed(self) -> None:
         played = Playbook().command(b"GET", b"big").replies(b"$1000000\r\n" + b"x" * 10)
         played.to_client(b"$1000000\r\n" + b"x" * 10)
-        assert played.session.buffered == 0
+        assert played.session.memory < 100
 
     def test_a_reply_to_nothing_closes(self, play: Play) -> None:
         assert play().replies(b"+OK\r\n").closed

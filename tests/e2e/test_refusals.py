@@ -1,0 +1,208 @@
+"""A real Redis that refuses, for every reason that it has: its words reach the client to the byte, and life goes on."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.e2e.conftest import PrivateRedis, StartProxy
+from tests.e2e.proxy_process import Address, ProxyProcess, wait_until
+from tests.e2e.wire import Wire, pipeline
+
+Connect = Callable[[Address], Wire]
+Condition = Callable[[redis.Redis], AbstractContextManager[None]]
+KEY = "flask_cache_k"
+ASKED = (
+    f"SET {KEY} [1]",
+    f"GET {KEY}",
+    f"MSET {KEY} [1] {KEY}2 [2]",
+    f"MGET {KEY} other",
+    f"SET {KEY} [1] GET",
+    "SET other x",
+    "MULTI",
+    f"SET {KEY} [1]",
+    f"GET {KEY}",
+    "EXEC",
+    "MULTI",
+    "DISCARD",
+    "SUBSCRIBE c",
+    "UNSUBSCRIBE c",
+    "PING",
+)
+
+
+def set_to(**config: object) -> Condition:
+    """CONFIG SET, and back."""
+
+    @contextmanager
+    def condition(own: redis.Redis) -> Iterator[None]:
+        names = {name.replace("_", "-"): value for name, value in config.items()}
+        before = {name: own.config_get(name)[name] for name in names}
+        for name, value in names.items():
+            own.config_set(name, value)
+        yield
+        for name, value in before.items():
+            own.config_set(name, value)
+
+    return condition
+
+
+@contextmanager
+def replica(own: redis.Redis) -> Iterator[None]:
+    """Of a master that is not there."""
+    own.replicaof("127.0.0.1", 1)
+    yield
+    own.replicaof("NO", "ONE")
+
+
+@contextmanager
+def stale_replica(own: redis.Redis) -> Iterator[None]:
+    """Of a master that is not there, and without its data it says nothing."""
+    with set_to(replica_serve_stale_data="no")(own), replica(own):
+        yield
+
+
+@contextmanager
+def without_dumps(own: redis.Redis) -> Iterator[None]:
+    """Its dumps cannot be put in their place, where something else stands."""
+    dump = Path(own.config_get("dir")["dir"]) / "dump.rdb"
+    with set_to(save="3600 1")(own):
+        dump.mkdir()
+        own.bgsave()
+        wait_until(lambda: own.info("persistence")["rdb_last_bgsave_status"] == "err", "the dump to fail")
+        yield
+        dump.rmdir()
+        wait_until(lambda: _dumped(own), "the dump to succeed")
+
+
+def _dumped(own: redis.Redis) -> bool:
+    with suppress(redis.ResponseError):  # Redis waits for a while after one that failed
+        own.save()
+    return bool(own.info("persistence")["rdb_last_bgsave_status"] == "ok")
+
+
+@contextmanager
+def in_a_script(own: redis.Redis) -> Iterator[None]:
+    """A script runs without end."""
+    path = own.config_get("unixsocket")["unixsocket"]
+
+    def run() -> None:
+        with redis.Redis(unix_socket_path=path, socket_timeout=60) as other, suppress(redis.ResponseError):
+            other.eval("while true do end", 0)
+
+    def is_busy() -> bool:
+        try:
+            own.ping()
+        except redis.ResponseError:
+            return True
+        return False
+
+    with set_to(busy_reply_threshold=10)(own):
+        script = threading.Thread(target=run)
+        script.start()
+        wait_until(is_busy, "the script to run")
+        yield
+        own.script_kill()
+        script.join()
+
+
+CONDITIONS: dict[str, Condition] = {
+    "OOM": set_to(maxmemory=1),
+    "NOREPLICAS": set_to(min_replicas_to_write=1),
+    "READONLY": replica,
+    "MASTERDOWN": stale_replica,
+    "MISCONF": without_dumps,
+    "BUSY": in_a_script,
+}
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRedis]:
+    """A Redis that may be spoilt."""
+    home = tmp_path_factory.mktemp("own")
+    own = PrivateRedis(home)
+    own.start()
+    yield own
+    own.kill()
+
+
+@pytest.fixture(scope="module")
+def refused(own_redis: PrivateRedis) -> Iterator[ProxyProcess]:
+    """A proxy in front of it."""
+    proxy = ProxyProcess(["--listen", "json=127.0.0.1:0", "--upstream", f"unix://{own_redis.unix}"])
+    try:
+        yield proxy.wait_until_ready()
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_its_word_passes_and_the_conversation_goes_on(
+    redis_7: None, own_redis: PrivateRedis, refused: ProxyProcess, connect: Connect, name: str
+) -> None:
+    through, straight = connect(refused.json), connect(own_redis.unix)
+    assert through("PING") == straight("PING") == b"+PONG\r\n"
+    said = []
+    with redis.Redis(unix_socket_path=own_redis.unix) as own:
+        own.flushall()
+        with CONDITIONS[name](own):
+            for asked in ASKED:
+                said.append(straight(*asked.split()))
+                assert (asked, through(*asked.split())) == (asked, said[-1])
+    assert any(reply.startswith(b"-%s " % name.encode()) for reply in said)
+    assert through("SET", KEY, "[1]") == b"+OK\r\n"
+    assert through("GET", KEY) == b"$3\r\n[1]\r\n"
+
+
+def test_a_user_who_may_not(own_redis: PrivateRedis, refused: ProxyProcess, connect: Connect) -> None:
+    through, straight = connect(refused.json), connect(own_redis.unix)
+    with redis.Redis(unix_socket_path=own_redis.unix) as own:
+        own.acl_setuser("reader", enabled=True, nopass=True, keys=["other*"], commands=["+get"])
+    for client in (through, straight):
+        assert client("AUTH", "reader", "any") == b"+OK\r\n"
+    for asked in ("GET other", f"GET {KEY}", f"SET {KEY} [1]", "SET other x", "PING", f"MGET {KEY}"):
+        assert (asked, through(*asked.split())) == (asked, straight(*asked.split()))
+    assert through("GET", KEY).startswith(b"-NOPERM ")
+
+
+def test_while_it_loads_its_data(
+    redis_7: None, start_proxy: StartProxy, private_redis: PrivateRedis, connect: Connect
+) -> None:
+    private_redis.start("--appendonly", "no")
+    with redis.Redis(unix_socket_path=private_redis.unix) as own:
+        own.mset({f"k{number}": "v" for number in range(500)})
+        own.save()
+    private_redis.kill()
+    slowly = ("--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
+    private_redis.start(*slowly, wait=False)
+    proxy = start_proxy("--upstream", f"unix://{private_redis.unix}")
+    client = connect(proxy.json)
+    client.send(pipeline(f"SET {KEY} [1]", f"GET {KEY}", "PING"))
+    assert client.replies(3) == b"-LOADING Redis is loading the dataset in memory\r\n" * 3
+    wait_until(lambda: client("SET", KEY, "[1]") == b"+OK\r\n", "the data to be loaded")
+    assert client("GET", KEY) == b"$3\r\n[1]\r\n"
+
+
+def test_no_place_left_for_clients(start_proxy: StartProxy, private_redis: PrivateRedis, connect: Connect) -> None:
+    private_redis.start("--maxclients", "2")
+    proxy = start_proxy("--upstream", f"unix://{private_redis.unix}")
+    first, second = connect(proxy.json), connect(proxy.json)
+    assert first("PING") == second("PING") == b"+PONG\r\n"
+    for early in (b"", pipeline("PING"), pipeline(f"SET {KEY} [1]") * 1_000):
+        third = connect(proxy.json)
+        with suppress(OSError):
+            third.send(early)
+        assert third.until_closed() == b"-ERR max number of clients reached\r\n"
+    second.close()
+
+    def served() -> bool:
+        with suppress(AssertionError, OSError), Wire(proxy.json) as client:
+            return client("PING") == b"+PONG\r\n"
+        return False
+
+    wait_until(served, "a place to be free")
+    assert first("PING") == b"+PONG\r\n"
+    proxy.expect(r"WARNING +\[\d+\] Redis closed with \d+ replies outstanding")

@@ -1,0 +1,159 @@
+"""What a conversation may hold, at the bound and beyond it, and how one ends that something outside has ended."""
+
+import pytest
+
+from proxy.policy import SessionLimits
+from proxy.resp import RequestLimits
+from proxy.resp.writers import command
+from tests.session.playbook import POISON, Playbook, policy
+
+PING, MULTI, EXEC, DISCARD = command(b"PING"), command(b"MULTI"), command(b"EXEC"), command(b"DISCARD")
+GET = command(b"GET", b"m:a")
+TOO_MUCH = (
+    b"-ERR flask-cache-proxy: MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)\r\n"
+)
+WHY = b"-ERR flask-cache-proxy: the reason\r\n"
+
+
+def limited(**limits: int) -> Playbook:
+    return Playbook(policy(limits=SessionLimits()._replace(**limits)))  # type: ignore[arg-type]
+
+
+class TestPendingCommands:
+    def test_as_many_are_sent_as_may_be_and_each_reply_makes_room(self) -> None:
+        played = limited(pending_commands=3).sends(PING * 2)
+        assert played.session.wants_client
+        played.sends(PING * 3).to_upstream(PING * 3)
+        assert not played.session.wants_client
+        played.replies(b"+PONG\r\n").to_upstream(PING)
+        played.replies(b"+PONG\r\n" * 2).to_upstream(PING)
+        assert played.session.wants_client
+        played.replies(b"+PONG\r\n" * 2).to_client(b"+PONG\r\n" * 5)
+
+    @pytest.mark.parametrize(
+        ("asked", "reply"),
+        [
+            (command(b"NOT\0REDIS", b"x" * 60), b"-ERR wrong number of arguments for 'get' command\r\n"),
+            (command(b"MGET", *[b"m:a"] * 10), b"*10\r\n" + b"$-1\r\n" * 10),
+            (GET, b"$-1\r\n"),
+        ],
+    )
+    def test_what_is_remembered_of_them_is_bounded_in_bytes(self, asked: bytes, reply: bytes) -> None:
+        played = limited(buffered_bytes=1000).sends(asked * 100)
+        sent = played.session.pending
+        assert 1 < sent < 20
+        assert not played.session.wants_client
+        assert played.session.memory > 1000
+        for _ in range(100):
+            assert played.session.pending == sent or played.session.wants_client
+            played.replies(reply)
+        assert played.session.pending == 0
+        assert played.session.memory == 0
+
+    def test_what_needs_no_memory_is_not_counted(self) -> None:
+        played = limited(buffered_bytes=1000).sends(PING * 1000).to_upstream(PING * 1000)
+        assert played.session.wants_client
+
+
+class TestMulti:
+    def test_beyond_what_it_may_hold_commands_are_refused_and_it_can_still_be_left(self) -> None:
+        played = limited(pending_commands=3).sends(MULTI).replies(b"+OK\r\n")
+        for _ in range(3):
+            played.sends(GET).replies(b"+QUEUED\r\n")
+        played.upstream = played.client = b""
+        played.sends(GET).to_upstream(POISON).replies(b"-ERR wrong number\r\n").to_client(TOO_MUCH)
+        played.sends(EXEC).to_upstream(EXEC).replies(b"-EXECABORT\r\n").to_client(b"-EXECABORT\r\n")
+        played.sends(GET).to_upstream(GET).replies(b"$2\r\n!v\r\n").to_client(b"$1\r\nv\r\n")
+
+    def test_its_bytes_are_bounded_too(self) -> None:
+        played = limited(buffered_bytes=400).sends(MULTI).replies(b"+OK\r\n")
+        mget = command(b"MGET", *[b"m:a"] * 20)
+        for _ in range(2):
+            played.sends(mget).replies(b"+QUEUED\r\n")
+        played.client = b""
+        played.sends(mget).replies(b"-ERR wrong number\r\n").to_client(TOO_MUCH)
+        played.sends(DISCARD).replies(b"+OK\r\n")
+        assert played.session.memory == 0
+
+
+class TestMemory:
+    def test_a_value_under_conversion_counts(self) -> None:
+        played = limited(inline_encode_bytes=1, inline_decode_bytes=1)
+        played.command(b"SET", b"m:a", b"v" * 1000)
+        assert played.session.memory > 1000
+        played.converts().replies(b"+OK\r\n").sends(GET).replies(b"$1001\r\n!" + b"v" * 1000 + b"\r\n")
+        assert played.session.memory > 1000
+        played.converts()
+        assert played.session.memory == 0
+
+    def test_a_command_that_waits_for_replies_counts(self) -> None:
+        played = Playbook().sends(PING + command(b"SUBSCRIBE", b"c" * 1000))
+        assert played.session.memory > 1000
+
+    def test_nothing_is_held_once_it_has_ended(self) -> None:
+        played = Playbook().sends(PING + b"*2\r\n$3\r\nGET\r\n$1000\r\n" + b"x" * 900)
+        played.fails("the reason")
+        assert played.session.memory == 0
+
+
+class TestEndingFromOutside:
+    def test_it_is_the_reply_to_the_command_at_the_head_and_the_last(self) -> None:
+        played = Playbook().sends(PING * 3).replies(b"+PONG\r\n").fails("the reason").to_client(b"+PONG\r\n" + WHY)
+        assert played.closed == "the reason"
+        played.sends(PING).replies(b"+PONG\r\n").fails("again").to_client(b"")
+
+    def test_a_client_that_has_asked_nothing_is_told(self) -> None:
+        assert Playbook().fails("the reason").to_client(WHY).closed
+
+    @pytest.mark.parametrize(
+        ("asked", "so_far"),
+        [
+            (command(b"GET", b"other"), b"$10\r\nxx"),
+            (command(b"KEYS", b"*"), b"*2\r\n$1\r\na\r\n"),
+            (command(b"MGET", b"m:a", b"m:b"), b"*2\r\n$-1\r\n"),
+        ],
+    )
+    def test_a_client_within_a_reply_is_not(self, asked: bytes, so_far: bytes) -> None:
+        played = Playbook().sends(asked).replies(so_far).to_client(so_far).fails("the reason").to_client(b"")
+        assert played.closed
+
+    def test_a_client_that_wants_no_replies_is_not(self) -> None:
+        played = Playbook().sends(command(b"CLIENT", b"REPLY", b"OFF")).replies(b"+OK\r\n").sends(PING)
+        assert played.fails("the reason").to_client(b"").closed
+
+    def test_a_value_that_has_come_in_part_is_not_within_a_reply(self) -> None:
+        Playbook().sends(GET).replies(b"$10\r\n!v").fails("the reason").to_client(WHY)
+
+
+class TestWhatIsDue:
+    def test_a_reply_is_due_from_the_command_until_it_has_come(self) -> None:
+        played = Playbook()
+        assert not played.session.awaits_reply
+        assert played.sends(PING).session.awaits_reply
+        assert not played.replies(b"+PONG\r\n").session.awaits_reply
+
+    def test_none_while_a_command_at_the_head_may_block(self) -> None:
+        played = Playbook().sends(command(b"BLPOP", b"l", b"0") + PING)
+        assert not played.session.awaits_reply
+        assert played.replies(b"*-1\r\n").session.awaits_reply
+
+    def test_what_blocks_behind_others_does_not_excuse_them(self) -> None:
+        assert Playbook().sends(PING + command(b"BLPOP", b"l", b"0")).session.awaits_reply
+
+    def test_none_to_a_subscriber(self) -> None:
+        played = Playbook().sends(command(b"SUBSCRIBE", b"c"))
+        assert played.session.awaits_reply
+        assert not played.replies(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n").session.awaits_reply
+
+    def test_none_from_redis_while_a_value_is_under_conversion(self) -> None:
+        played = limited(inline_decode_bytes=1).sends(GET).replies(b"$2\r\n!v\r\n")
+        assert not played.session.awaits_reply
+        assert not played.converts().session.awaits_reply
+
+    def test_a_first_command_has_come_when_it_is_whole(self) -> None:
+        played = Playbook().sends(PING[:-1])
+        assert not played.session.has_begun
+        assert played.sends(PING[-1:]).session.has_begun
+
+    def test_an_inline_one_is_one(self) -> None:
+        assert Playbook(policy(limits=SessionLimits(request=RequestLimits()))).sends(b"PING\r\n").session.has_begun
