@@ -170,6 +170,14 @@ class Connection(asyncio.Protocol):
         self._client_rest = data[_SLICE:]
         self._apply(self._session.from_client(data[:_SLICE]))
 
+    def _go_on(self, step: Callable[[], None]) -> None:
+        """A step in a turn of its own: if it fails, nobody must wait for ever."""
+        try:
+            step()
+        except BaseException:
+            self.abort()
+            raise
+
     def _go_on_with_client(self) -> None:
         self._client_due = False
         if not self._ending and self._takes_client:
@@ -320,14 +328,14 @@ class Connection(asyncio.Protocol):
         takes = self._takes_client
         if takes and self._client_rest and not self._client_due:
             self._client_due = True
-            loop().call_soon(self._go_on_with_client)
+            loop().call_soon(self._go_on, self._go_on_with_client)
         if (pause := not takes or bool(self._client_rest)) != self._client_paused:
             self._client_paused = pause
             (self._client.pause_reading if pause else self._client.resume_reading)()
         takes = self._takes_upstream
         if takes and self._upstream_rest and not self._upstream_due:
             self._upstream_due = True
-            loop().call_soon(self._go_on_with_upstream)
+            loop().call_soon(self._go_on, self._go_on_with_upstream)
         if (pause := not takes or bool(self._upstream_rest)) != self._upstream_paused:
             self._upstream_paused = pause
             if self._upstream is not None:

@@ -39,6 +39,6 @@ def test_a_client_whose_session_fails_is_disconnected(
         client.send(asked)
         assert client.until_closed() == b""
     proxy.wait_for_line("LookupError: made for the test")
-    proxy.expect("ERROR|Traceback|  |made for the test|^protocol: |^transport: |Redis closed with 1 replies")
+    proxy.expect("ERROR|Traceback|  |made for the test|^protocol: |^transport: |^handle: |Redis closed with 1 replies")
     proxy.terminate()
     assert proxy.wait() == 0
