@@ -12,14 +12,13 @@ remembers how far it has looked, so that one byte at a time is still linear.
 """
 
 import re
-from collections import deque
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
 from proxy.resp import inline
 from proxy.resp.errors import ProtocolError
-from proxy.resp.writers import command
+from proxy.resp.writers import command, large_command
 
 _NOT_ENOUGH: Final = object()
 
@@ -30,6 +29,9 @@ _SLICE: Final = 16 * 1024
 _OTHER_AGGREGATE = re.compile(rb"[%~>|]-?[0-9]{1,19}\r\n")
 _LARGE_COUNT = re.compile(rb"\*([0-9]{3,9})")
 _SMALLEST_ARGUMENT: Final = len(b"$0\r\n\r\n")
+
+_LARGE: Final = 64 * 1024
+"""Bytes of a request from which on memory matters more than time."""
 
 _OBJECT: Final = 64
 """Bytes of Python's own for an argument or a request, about."""
@@ -45,6 +47,10 @@ _LLONG_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**31 - 1
 _MAX_BULK: Final = 512 * 1024 * 1024
 """Redis' default proto-max-bulk-len (bytes); longer is an invalid length in Redis' own words."""
+
+
+_readers: Final[list[Any]] = []
+"""hiredis readers that hold no byte: good for the next chunk, of whichever client. At most one for each thread."""
 
 
 class Request(NamedTuple):
@@ -67,6 +73,7 @@ class RequestParser:
 
     __slots__ = (
         "_args",
+        "_arrived",
         "_awaited",
         "_buffer",
         "_bulk",
@@ -74,7 +81,6 @@ class RequestParser:
         "_held",
         "_inline",
         "_limits",
-        "_reader",
         "_ready",
         "_seen",
         "_size",
@@ -84,9 +90,9 @@ class RequestParser:
     def __init__(self, limits: RequestLimits) -> None:
         """`limits`: a request beyond them is a ProtocolError as soon as a header says so."""
         self._limits = limits
-        self._ready: deque[Request] = deque()
+        self._arrived: list[Request] = []  # whole, in order ...
+        self._ready: list[Request] = []  # ... and turned round, those to come first last: a deque takes more memory
         self._error: ProtocolError | None = None
-        self._reader: Any = None
         self._buffer = bytearray()
         self._seen = 0  # how much of the buffer holds no line end, for certain
         self._args: list[bytes] = []
@@ -106,13 +112,17 @@ class RequestParser:
     @property
     def memory(self) -> int:
         """Bytes that all this takes, and the requests that nobody has taken yet; about, and rather more than less."""
-        waiting = sum(_OBJECT * (2 + len(request.args)) + 2 * len(request.raw) for request in self._ready)
-        return self.buffered + _OBJECT * len(self._args) + waiting
+        waiting = (*self._ready, *self._arrived)
+        requests = sum(_OBJECT * (2 + len(request.args)) + 2 * len(request.raw) for request in waiting)
+        return self.buffered + _OBJECT * len(self._args) + requests
 
     def next(self) -> Request | None:
         """The next whole request, or None. Raises ProtocolError once all before the error are out."""
         if self._ready:
-            return self._ready.popleft()
+            return self._ready.pop()
+        if self._arrived:
+            self._ready, self._arrived = self._arrived[::-1], []
+            return self._ready.pop()
         if self._error is not None:
             raise self._error
         return None
@@ -146,7 +156,7 @@ class RequestParser:
             self._inline = False
             if self.begun or len(data) <= self._limits.first_bytes:
                 data = data[self._accelerate(data) :]
-                self.begun = self.begun or bool(self._ready)
+                self.begun = self.begun or bool(self._arrived)
         if data:
             self._buffer += data
             while self._step():
@@ -162,9 +172,8 @@ class RequestParser:
         """Let hiredis read the whole commands at the head of `data`; returns the bytes that they took."""
         if not _harmless(data):
             return 0
-        reader = self._reader or hiredis.Reader(notEnoughData=_NOT_ENOUGH)
-        self._reader = None
-        limits, ready, pos = self._limits, self._ready, 0
+        reader = _readers.pop() if _readers else hiredis.Reader(notEnoughData=_NOT_ENOUGH)
+        limits, arrived, pos = self._limits, self._arrived, 0
         try:
             for start in range(0, len(data), _SLICE):
                 reader.feed(data, start, min(_SLICE, len(data) - start))
@@ -176,12 +185,12 @@ class RequestParser:
                         return pos
                     pos += len(raw)
                     if args:  # `*0` is nothing, as in Redis
-                        ready.append(Request(args, raw))
+                        arrived.append(Request(args, raw))
         except Exception:
             # Not a command to hiredis, or not one made of strings: what it is, the strict reader says.
             return pos
-        if pos == len(data):
-            self._reader = reader  # holds no bytes: good for the next chunk
+        if pos == len(data) and not reader.len():
+            _readers.append(reader)
         return pos
 
     # -- the strict reader -----------------------------------------------------------------------------
@@ -248,7 +257,8 @@ class RequestParser:
             return False
         if self._buffer[end : end + 2] != b"\r\n":
             raise ProtocolError("ERR Protocol error: expected CRLF after a bulk")
-        self._args.append(bytes(self._buffer[:end]))
+        with memoryview(self._buffer) as view:  # a slice of the buffer itself would be one more copy
+            self._args.append(bytes(view[:end]))
         self._held += end
         self._consume(end + 2)
         self._bulk = -1
@@ -308,7 +318,7 @@ class RequestParser:
 
     def _emit(self, args: list[bytes]) -> None:
         self.begun = True
-        self._ready.append(Request(args, command(*args)))
+        self._arrived.append(Request(args, large_command(args) if self._size > _LARGE else command(*args)))
 
     def _consume(self, count: int) -> None:
         del self._buffer[:count]

@@ -1,5 +1,7 @@
 """Replies of our own, as bytes."""
 
+from collections.abc import Sequence
+
 from hiredis import pack_command
 
 NULL_RESP2 = b"$-1\r\n"
@@ -25,3 +27,11 @@ def command(*args: bytes) -> bytes:
     """A request in canonical RESP: an array of bulk strings."""
     packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
     return packed
+
+
+def large_command(args: Sequence[bytes]) -> bytes:
+    """The same; slower for small ones, but hiredis takes three times the memory of what it makes."""
+    pieces = [b"*%d\r\n" % len(args)]
+    for arg in args:
+        pieces += (b"$%d\r\n" % len(arg), arg, b"\r\n")
+    return b"".join(pieces)

@@ -458,7 +458,7 @@ class RequestHalf:
     def encoded(self, results: list[Converted]) -> None:
         """The values of the request at hand, encoded: it goes on."""
         encoding, self._encoding = self._encoding, None
-        if self.stall is Stall.CONVERSION:
+        if large := self.stall is Stall.CONVERSION:
             self.stall = None
         if encoding is None:
             return
@@ -469,7 +469,7 @@ class RequestHalf:
                 self._refuse(f"{OURS}{which}{result}; nothing was stored")
                 return
             args[place] = result
-        self._send(writers.command(*args), entry)
+        self._send(writers.large_command(args) if large else writers.command(*args), entry)
 
 
 def _encode(transcoder: Transcoder, payload: bytes) -> Converted:

@@ -57,7 +57,9 @@ def check(redis_raw: RawRedis, stream: bytes) -> None:
     if rest == error(refusal):
         return
     reasons = [
-        pattern for pattern in STRICTER if re.fullmatch(f"ERR (Protocol error|flask-cache-proxy): {pattern}", refusal)
+        pattern
+        for pattern in STRICTER
+        if re.fullmatch(f"ERR (Protocol error|flask-cache-proxy): {pattern}", refusal, re.DOTALL)
     ]
     assert len(reasons) == 1, refusal
     assert STRICTER[reasons[0]](stream), refusal

@@ -355,9 +355,8 @@ def test_pieces_and_forwarding_interleaved_give_the_stream_back(
     framer, out = ReplyFramer(), list[bytes]()
 
     def move() -> bool:
-        kind = framer.kind()
         choice = choices.pop() if choices else 0
-        if framer.forwarding or not choice or not kind:
+        if framer.forwarding or not choice or not (kind := framer.kind()):
             return framer.forward(out)
         if choice == 1 and looks:
             try:

@@ -468,6 +468,7 @@ def test_hiredis_holds_little_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             return super().gets(*args)
 
     monkeypatch.setattr("proxy.resp.requests.hiredis.Reader", Reader)
+    monkeypatch.setattr("proxy.resp.requests._readers", [])
     stream = PING * 100_000
     assert len(parsed([stream])[0]) == 100_000
     assert 0 < max(held) < 20_000
