@@ -1,11 +1,30 @@
 """The admin port: health for orchestrators, numbers for Prometheus. Off the data path; no more HTTP than that takes."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, NamedTuple
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, Protocol
+
+from proxy.listeners import Place
 
 _MAX_REQUEST: Final = 8192
 _TIMEOUT: Final = 5.0
+
+
+class Subject(Protocol):
+    """What is asked about: a process that serves clients, or one that has others do so."""
+
+    def is_started(self) -> bool:
+        """Whether the start is over."""
+
+    def why_not_ready(self) -> str:
+        """Why no client should be sent here; empty: they may come."""
+
+    async def exposition(self) -> bytes:
+        """The metrics as Prometheus reads them."""
+
+    def drain(self) -> None:
+        """Stop accepting, let the clients finish, end."""
 
 
 class Answer(NamedTuple):
@@ -16,31 +35,50 @@ class Answer(NamedTuple):
     content_type: str = "text/plain; charset=utf-8"
 
 
-OK: Final = Answer("200 OK", b"ok\n")
+_OK: Final = Answer("200 OK", b"ok\n")
 _NOT_FOUND: Final = Answer("404 Not Found", b"paths: /livez /readyz /startup /metrics, POST /drain\n")
 
-Routes = dict[tuple[str, str], Callable[[], Answer]]
-"""By method and path."""
 
-
-def unavailable(reason: str) -> Answer:
-    """Not ready, and why."""
-    return Answer("503 Service Unavailable", reason.encode() + b"\n")
+def _ok_unless(reason: str) -> Answer:
+    return Answer("503 Service Unavailable", f"{reason}\n".encode()) if reason else _OK
 
 
 class Admin:
-    """Serves `routes`, one request a connection."""
+    """Answers for a subject, one request a connection."""
 
-    def __init__(self, routes: Routes) -> None:
-        """`routes`: what each method and path answers."""
-        self._routes = routes
+    def __init__(self, subject: Subject) -> None:
+        """`subject`: what is asked about."""
+        self._subject = subject
+        self._routes: dict[tuple[str, str], Callable[[], Awaitable[Answer]]] = {
+            ("GET", "/livez"): self._livez,
+            ("GET", "/startup"): self._startup,
+            ("GET", "/readyz"): self._readyz,
+            ("GET", "/metrics"): self._metrics,
+            ("POST", "/drain"): self._drain,
+        }
+
+    async def _livez(self) -> Answer:
+        return _OK
+
+    async def _startup(self) -> Answer:
+        return _ok_unless("" if self._subject.is_started() else self._subject.why_not_ready())
+
+    async def _readyz(self) -> Answer:
+        return _ok_unless(self._subject.why_not_ready())
+
+    async def _metrics(self) -> Answer:
+        return Answer("200 OK", await self._subject.exposition(), "text/plain; version=0.0.4")
+
+    async def _drain(self) -> Answer:
+        self._subject.drain()
+        return Answer("202 Accepted", b"draining\n")
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection (the callback of asyncio.start_server)."""
         try:
             async with asyncio.timeout(_TIMEOUT):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head))
+                writer.write(await self._answer(head))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a prober that went away, or never spoke HTTP
@@ -49,12 +87,12 @@ class Admin:
         finally:
             writer.close()
 
-    def _answer(self, head: bytes) -> bytes:
+    async def _answer(self, head: bytes) -> bytes:
         words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         method, path = [*words, "", ""][:2]
         head_only = method == "HEAD"
         route = self._routes.get(("GET" if head_only else method, path.partition("?")[0]))
-        answer = route() if route else _NOT_FOUND
+        answer = await route() if route else _NOT_FOUND
         header = (
             f"HTTP/1.1 {answer.status}\r\nContent-Type: {answer.content_type}\r\n"
             f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
@@ -62,11 +100,12 @@ class Admin:
         return header.encode() + (b"" if head_only else answer.body)
 
 
-async def serve(routes: Routes, host: str, port: int) -> asyncio.Server:
-    """Listen on TCP. Raises OSError."""
-    return await asyncio.start_server(Admin(routes).handle, host, port, limit=_MAX_REQUEST)
-
-
-async def serve_unix(routes: Routes, path: str) -> asyncio.Server:
-    """Listen on a unix socket. Raises OSError."""
-    return await asyncio.start_unix_server(Admin(routes).handle, path, limit=_MAX_REQUEST)
+async def serve(subject: Subject, place: Place | None) -> list[asyncio.Server]:
+    """Answer where the admin port is, if there is one."""
+    handle = Admin(subject).handle
+    return [
+        await (asyncio.start_unix_server if each.family == socket.AF_UNIX else asyncio.start_server)(
+            handle, sock=each, limit=_MAX_REQUEST
+        )
+        for each in (place.sockets if place else ())
+    ]

@@ -1,11 +1,16 @@
-"""Settings -> policy: where what an operator wrote becomes what a session does."""
+"""Settings -> policy and upstream: where what an operator wrote becomes what a session does, and on whom."""
 
+from proxy import passwords
 from proxy.codec import CodecLimits, Options, Transcoder
 from proxy.config import Rule as RuleSettings
-from proxy.config import Settings
+from proxy.config import SentinelTarget, Settings, TcpTarget, UnixTarget
 from proxy.glob import compile_glob, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp import RequestLimits
+from proxy.sentinel import Master
+from proxy.session import Gate
+from proxy.tls import ClientTls
+from proxy.upstream import Login, Upstream
 
 _BRIEF_NODES = 4000
 _BRIEF_DECODED_BYTES = 128 * 1024
@@ -32,9 +37,34 @@ def policy_for(settings: Settings, payload: str) -> Policy:
         allow_all_scripts=settings.guard.scripts == "allow",
         allowed_scripts=frozenset(sha1.encode() for sha1 in settings.guard.allow_scripts),
         allowed_commands=frozenset(name.encode() for name in settings.guard.allow),
+        keeps_secrets=settings.upstream.logs_in,
     )
     rules = tuple(_rule(rule, payload, limits.codec) for rule in settings.rule)
     return Policy(rules, guard, limits)
+
+
+def gates_for(settings: Settings) -> list[Gate | None]:
+    """The gate of each listener: where the proxy logs in to Redis, or a password is set. Raises PasswordError."""
+    gates: list[Gate | None] = []
+    for listener in settings.listener:
+        password = passwords.read(listener.password, listener.password_file)
+        gates.append(Gate(password) if settings.upstream.logs_in or password is not None else None)
+    return gates
+
+
+def upstream_for(settings: Settings) -> Upstream:
+    """The Redis of the settings, which is no embedded one (any more). Raises TlsError."""
+    timeout = settings.limits.connect_timeout
+    target = settings.upstream.target
+    given = settings.upstream
+    login = Login(given.username, given.password, given.password_file) if given.logs_in else None
+    if isinstance(target, SentinelTarget):
+        return Upstream(Master(target, timeout), target.db, timeout, login=login)
+    assert isinstance(target, TcpTarget | UnixTarget)  # noqa: S101 (who starts an embedded Redis puts its path here)
+    tls = None
+    if isinstance(target, TcpTarget) and target.tls:
+        tls = ClientTls(given.tls_ca, given.tls_cert, given.tls_key, given.tls_server_name)
+    return Upstream(target.address, target.db, timeout, tls, login)
 
 
 def _brief(limits: CodecLimits) -> CodecLimits:

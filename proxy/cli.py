@@ -3,35 +3,31 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
+from urllib.parse import quote
 
 import click
+import msgspec
 
 from proxy import __version__, logs
-from proxy.config import (
-    ConfigError,
-    EmbeddedTarget,
-    Flags,
-    SentinelTarget,
-    Settings,
-    TcpTarget,
-    UnixAddress,
-    UnixTarget,
-    describe,
-    load,
-)
+from proxy.config import ConfigError, EmbeddedTarget, Flags, Settings, describe, load
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
-from proxy.sentinel import Master
-from proxy.server import ListenError, Server
-from proxy.tls import ClientTls, TlsError
-from proxy.upstream import Upstream
+from proxy.listeners import ListenError, Listeners
+from proxy.loop import run_loop
+from proxy.passwords import PasswordError
+from proxy.sole import SoleServer
+from proxy.supervisor import Supervisor, WorkerError
+from proxy.tls import TlsError
 
 _log = logging.getLogger("proxy.cli")
 _CONFIG_VARIABLE: Final = "FLASK_CACHE_PROXY_CONFIG"
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end the proxy."""
 
 _config_option = click.option(
     "--config",
@@ -96,8 +92,18 @@ def serve(
     logs.configure(settings.log.level, settings.log.format)
     try:
         with ExitStack() as stack:
-            run_loop(_serve(settings, stack, lambda: load(config, os.environ, flags)))
-    except (ListenError, EmbeddedRedisError, TlsError) as error:
+            for number in _ENDS:
+                stack.callback(signal.signal, number, signal.getsignal(number))
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there are clients to drain
+            place = _embedded(stack) if isinstance(settings.upstream.target, EmbeddedTarget) else None
+            settings = _settled(settings, place)
+            listeners = stack.enter_context(Listeners(settings))
+            try:
+                run_loop(_serve(settings, listeners, lambda: _settled(load(config, os.environ, flags), place)))
+            finally:  # what is left to be cleaned up takes no time, and nobody should cut it short
+                for number in _ENDS:
+                    signal.signal(number, signal.SIG_IGN)
+    except (ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
         _fail(str(error))
 
 
@@ -124,42 +130,35 @@ def demo() -> None:
     sys.exit(run())
 
 
-async def _serve(settings: Settings, stack: ExitStack, reread: Callable[[], Settings]) -> None:
-    target = settings.upstream.target
-    if isinstance(target, EmbeddedTarget):
-        redis = await asyncio.to_thread(stack.enter_context, EmbeddedRedis())
-        upstream = Upstream(UnixAddress(redis.path), 0, settings.limits.connect_timeout)
-    else:
-        upstream = _upstream(settings, target)
-    await Server(settings, upstream, reread).run(_announce)
+def _embedded(stack: ExitStack) -> str:
+    """Start a private Redis, to be ended last; its url. Raises EmbeddedRedisError."""
+    return f"unix://{quote(stack.enter_context(EmbeddedRedis()).path)}"
 
 
-def _upstream(settings: Settings, target: TcpTarget | UnixTarget | SentinelTarget) -> Upstream:
-    """Raises TlsError."""
-    timeout = settings.limits.connect_timeout
-    if isinstance(target, SentinelTarget):
-        return Upstream(Master(target, timeout), target.db, timeout)
-    tls = None
-    if isinstance(target, TcpTarget) and target.tls:
-        given = settings.upstream
-        tls = ClientTls(given.tls_ca, given.tls_cert, given.tls_key, given.tls_server_name)
-    return Upstream(target.address, target.db, timeout, tls)
+def _settled(settings: Settings, embedded: str | None) -> Settings:
+    """The settings with the url of the embedded Redis, which was started once for all, in the place of "embedded"."""
+    if embedded is None or not isinstance(settings.upstream.target, EmbeddedTarget):
+        return settings
+    upstream = msgspec.structs.replace(settings.upstream, url=embedded)
+    return msgspec.structs.replace(settings, upstream=upstream)
 
 
-def _announce(server: Server) -> None:
+async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], Settings]) -> None:
+    """Raises TlsError, PasswordError, WorkerError."""
+    process = (Supervisor if settings.server.workers > 1 else SoleServer)(settings, listeners, reread)
+    loop = asyncio.get_running_loop()
+    for number in _ENDS:
+        loop.add_signal_handler(number, process.stop)
+    loop.add_signal_handler(signal.SIGHUP, process.reload)
+    await process.run(lambda: _announce(settings.server.workers))
+
+
+def _announce(workers: int) -> None:
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    _log.info("flask-cache-proxy %s is ready (pid %d, %s loop, Python engine)", __version__, os.getpid(), loop)
-
-
-def run_loop(work: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop, or on asyncio's own loop where uvloop does not install."""
-    new_loop: Callable[[], asyncio.AbstractEventLoop]
-    try:
-        from uvloop import new_event_loop as new_loop
-    except ImportError:
-        new_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(work)
+    several = f", {workers} workers" if workers > 1 else ""
+    _log.info(
+        "flask-cache-proxy %s is ready (pid %d, %s loop, Python engine%s)", __version__, os.getpid(), loop, several
+    )
 
 
 def _load(config: Path | None, flags: Flags) -> Settings:

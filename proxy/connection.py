@@ -16,7 +16,7 @@ from proxy.farewell import Farewell, finish
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Session
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Opening, Session
 from proxy.upstream import UpstreamError
 from proxy.watch import Deadlines
 
@@ -33,7 +33,9 @@ class Host(Protocol):
 
     metrics: Metrics
     buffered_bytes: int
-    upstream_setup: tuple[bytes, ...]
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation. Raises UpstreamError."""
 
     def received(self, side: str, size: int) -> None:
         """Bytes have come in; `side`: `client` or `upstream`."""
@@ -86,12 +88,12 @@ class Connection(asyncio.Protocol):
         "payload",
     )
 
-    def __init__(self, host: Host, payload: str, policy: Policy, number: int) -> None:
+    def __init__(self, host: Host, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
         """`payload`: the format that the client speaks. `number`: names the connection in the log."""
         self._host = host
         self.payload = payload
         self.number = number
-        self._session = Session(policy, host.upstream_setup)
+        self._session = Session(policy, gate)
         self._client: Any = None
         self._upstream: Any = None
         self._dialing = False
@@ -131,6 +133,7 @@ class Connection(asyncio.Protocol):
 
     async def _dial(self) -> None:
         try:
+            opening = self._host.opening()
             upstream = await self._host.dial(lambda: UpstreamSide(self))
         except UpstreamError as error:
             self._host.metrics.upstream_failures += 1
@@ -145,7 +148,7 @@ class Connection(asyncio.Protocol):
             self._upstream.close()
             return
         self._upstream.set_write_buffer_limits(high=_UPSTREAM_BUFFER, low=_UPSTREAM_BUFFER // 4)
-        self._apply(self._session.start())
+        self._apply(self._session.start(opening))
 
     def _dialed(self, task: asyncio.Task[None]) -> None:
         self._dialing = False
@@ -166,6 +169,14 @@ class Connection(asyncio.Protocol):
     def _take_from_client(self, data: bytes) -> None:
         self._client_rest = data[_SLICE:]
         self._apply(self._session.from_client(data[:_SLICE]))
+
+    def _go_on(self, step: Callable[[], None]) -> None:
+        """A step in a turn of its own: if it fails, nobody must wait for ever."""
+        try:
+            step()
+        except BaseException:
+            self.abort()
+            raise
 
     def _go_on_with_client(self) -> None:
         self._client_due = False
@@ -317,14 +328,14 @@ class Connection(asyncio.Protocol):
         takes = self._takes_client
         if takes and self._client_rest and not self._client_due:
             self._client_due = True
-            loop().call_soon(self._go_on_with_client)
+            loop().call_soon(self._go_on, self._go_on_with_client)
         if (pause := not takes or bool(self._client_rest)) != self._client_paused:
             self._client_paused = pause
             (self._client.pause_reading if pause else self._client.resume_reading)()
         takes = self._takes_upstream
         if takes and self._upstream_rest and not self._upstream_due:
             self._upstream_due = True
-            loop().call_soon(self._go_on_with_upstream)
+            loop().call_soon(self._go_on, self._go_on_with_upstream)
         if (pause := not takes or bool(self._upstream_rest)) != self._upstream_paused:
             self._upstream_paused = pause
             if self._upstream is not None:

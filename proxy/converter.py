@@ -1,6 +1,6 @@
 """Large conversions, in a process of their own: a thread would hold up every other client (it shares the lock).
 
-Parent and child speak in frames of a length (4 bytes, big-endian) and a msgpack document; neither ever unpickles.
+Parent and child speak in `frames`; neither ever unpickles.
 The child is started by the first large value, and again if it dies: then what it had is answered with an error.
 """
 
@@ -8,7 +8,6 @@ import asyncio
 import gc
 import logging
 import signal
-import struct
 import sys
 import traceback
 from contextlib import suppress
@@ -17,10 +16,10 @@ from typing import BinaryIO, Final
 import msgspec
 
 from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
+from proxy.frames import framed, next_document, read_document
 from proxy.session import Conversion, Converted, Half
 
 _log = logging.getLogger("proxy.converter")
-_LENGTH: Final = struct.Struct(">I")
 _JOBS_AT_ONCE: Final = 2
 """One that the process works at, and one that it finds when it is done."""
 _STREAM_LIMIT: Final = 1024 * 1024
@@ -75,9 +74,8 @@ class Converter:
             self._next += 1
             job = _Job(self._next, encode, [(transcoder.options, data) for transcoder, data in conversion.inputs])
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
-            frame = msgspec.msgpack.encode(job)
             # Not drained: few jobs are under way, and how a broken pipe ends is for `_read` alone to say.
-            process.stdin.write(_LENGTH.pack(len(frame)) + frame)
+            process.stdin.write(framed(job))
         except BaseException:
             future.cancel()
             raise
@@ -101,8 +99,7 @@ class Converter:
         decoder = msgspec.msgpack.Decoder(_Done)
         try:
             while True:
-                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
-                done = decoder.decode(await process.stdout.readexactly(length))
+                done = decoder.decode(await next_document(process.stdout))
                 future = self._waiting.pop(done.number, None)
                 if future is not None and not future.done():
                     future.set_result(done)
@@ -137,11 +134,10 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     gc.disable()
     decoder = msgspec.msgpack.Decoder(_Job)
     transcoders: dict[Options, Transcoder] = {}
-    while len(header := stdin.read(_LENGTH.size)) == _LENGTH.size:
-        job = decoder.decode(stdin.read(_LENGTH.unpack(header)[0]))
+    while (document := read_document(stdin)) is not None:
+        job = decoder.decode(document)
         done = _Done(job.number, [_converted(transcoders, job.encode, *each) for each in job.inputs])
-        frame = msgspec.msgpack.encode(done)
-        stdout.write(_LENGTH.pack(len(frame)) + frame)
+        stdout.write(framed(done))
         stdout.flush()
         gc.collect()
 
@@ -160,5 +156,7 @@ def _converted(
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # systemd sends TERM to every process of a service: what the parent drains may still need us. We end with our pipe.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -8,9 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-import redis
+if TYPE_CHECKING:
+    import redis  # imported where it is used: it would take a third of the time that any start of the proxy takes
 
 _log = logging.getLogger("proxy.embedded")
 _START_TIMEOUT: Final = 10.0
@@ -56,8 +57,10 @@ class EmbeddedRedis:
         """End it."""
         self._end()
 
-    def client(self) -> redis.Redis:
+    def client(self) -> "redis.Redis":
         """A client of the embedded Redis itself."""
+        import redis
+
         return redis.Redis(unix_socket_path=self.path)
 
     def _options(self) -> list[str]:
@@ -67,12 +70,14 @@ class EmbeddedRedis:
         ]
 
     def _wait(self) -> str:
+        from redis import ConnectionError as NotThereYet
+
         deadline = time.monotonic() + _START_TIMEOUT
         with self.client() as client:
             while True:
                 try:
                     return str(client.info("server")["redis_version"])
-                except redis.ConnectionError:
+                except NotThereYet:
                     if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                         raise EmbeddedRedisError("the embedded redis-server did not start") from None
                     time.sleep(0.01)

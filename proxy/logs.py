@@ -16,16 +16,23 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (ISO 8601, UTC), level, logger, message, and the traceback if there is one."""
+    """One object a line: time (ISO 8601, UTC), level, logger, message, the worker if given, the traceback if any."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        """`worker`: which of several this is."""
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        line = {
+        line: dict[str, str | int] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._worker is not None:
+            line["worker"] = self._worker
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
@@ -58,13 +65,15 @@ class Throttle(logging.Filter):
         return kind[1] <= _AT_MOST
 
 
-def configure(level: str, style: str) -> None:
-    """Send the proxy's log to stderr. `level` and `style` as in `[log]`."""
+def configure(level: str, style: str, worker: int | None = None) -> None:
+    """Send the proxy's log to stderr. `level` and `style` as in `[log]`; `worker`: which of several this is."""
     formatter: logging.Formatter
     if style == "json":
-        formatter = JsonFormatter()
+        formatter = JsonFormatter(worker)
     else:
-        formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        who = "" if worker is None else f"worker {worker}: "
+        line = f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {who}%(message)s"
+        formatter = logging.Formatter(line, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

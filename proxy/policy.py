@@ -4,12 +4,15 @@ A reload makes a new Policy; what was queued under the old one keeps the rule th
 """
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.codec import CodecLimits, Transcoder
 from proxy.commands import Access, Command
 from proxy.glob import Matcher
 from proxy.resp import RequestLimits
+
+_SHOW_SECRETS: Final = frozenset({b"CONFIG|GET", b"ACL|LIST", b"ACL|GETUSER"})
+"""`requirepass`, `masterauth`, and the hashes of users' passwords."""
 
 
 class As(Enum):
@@ -52,6 +55,8 @@ class Guard(NamedTuple):
     """SHA1s, lower-case hex."""
     allowed_commands: frozenset[bytes] = frozenset()
     """Upper case; `PARENT|SUB` for one subcommand, `PARENT` for all of them."""
+    keeps_secrets: bool = False
+    """The proxy logs in to Redis itself: what shows passwords is refused too."""
 
     def names(self, name: bytes) -> bool:
         """Whether `[guard] allow` names a command, or the command that a subcommand belongs to."""
@@ -59,7 +64,10 @@ class Guard(NamedTuple):
 
     def refuses(self, command: Command) -> bool:
         """Whether a command is refused whatever its keys are; scripts are decided by their SHA1."""
-        return command.access is Access.NEVER or (command.access is Access.ADMIN and not self.names(command.name))
+        if command.access is Access.NEVER:
+            return True
+        is_closed = command.access is Access.ADMIN or (self.keeps_secrets and command.name in _SHOW_SECRETS)
+        return is_closed and not self.names(command.name)
 
 
 class SessionLimits(NamedTuple):

@@ -1,41 +1,31 @@
-"""The shell: listeners, connections, signals, drain. Everything here is wiring; what is decided, a session decides."""
+"""The shell: clients, reload, drain. Everything here is wiring; what is decided, a session decides."""
 
 import asyncio
 import logging
-import os
-import signal
 import socket
-import stat
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final, cast
-from weakref import WeakSet
+from functools import partial
+from typing import Any, Final, NamedTuple, cast
 
-from proxy import __version__, logs
-from proxy.admin import OK, Answer, Routes, unavailable
-from proxy.admin import serve as serve_admin
-from proxy.admin import serve_unix as serve_admin_unix
-from proxy.assembly import policy_for
-from proxy.config import Address, ConfigError, Listener, Settings, TcpAddress, UnixAddress
+from proxy import __version__
+from proxy.acceptor import Acceptor
+from proxy.assembly import gates_for, policy_for, upstream_for
+from proxy.config import Listener, Settings, TcpAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
 from proxy.descriptors import clients_at_most
 from proxy.metrics import Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
+from proxy.seats import Seats
 from proxy.sentinel import Master, MasterError
-from proxy.session import CommandInfo, Conversion, Converted
-from proxy.tls import ServerTls, TlsError
-from proxy.upstream import Upstream
+from proxy.session import CommandInfo, Conversion, Converted, Opening
+from proxy.tasks import Tasks
+from proxy.tls import ServerTls
 from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
-_BACKLOG: Final = 4096
-_ACCEPTS: Final = 64
-"""Clients that asyncio accepts in one go; if descriptors run out, it complains as often before it waits a second."""
-_FIXED: Final = ("listener", "upstream", "admin", "server")
-"""Sections that a reload leaves as they were at the start."""
 _HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds that a client may take for its TLS handshake."""
 _FOLLOW: Final = 1.0
@@ -45,101 +35,104 @@ _ABORT_TIMEOUT: Final = 1.0
 _TOO_MANY: Final = writers.error("ERR max number of clients reached")
 
 
-class ListenError(Exception):
-    """An address cannot be listened on. `str()` names it and says why."""
+class _Door(NamedTuple):
+    """A listener: what its clients speak, and how."""
+
+    number: int
+    payload: str
+    sockets: Sequence[socket.socket]
+    tls: ServerTls | None
+
+    @property
+    def handshake(self) -> dict[str, Any]:
+        """What the event loop is to do first."""
+        return {"ssl": self.tls.context, "ssl_handshake_timeout": _HANDSHAKE_TIMEOUT} if self.tls else {}
 
 
 class Server:
-    """One process of the proxy."""
+    """A process that serves clients."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, reread: Callable[[], Settings]) -> None:
-        """`upstream`: where the settings' target is (an embedded Redis has its own place).
-
-        `reread` reads the settings anew, for HUP; it may raise ConfigError. Raises TlsError.
-        """
+    def __init__(self, settings: Settings, listening: Sequence[Sequence[socket.socket]], seats: Seats) -> None:
+        """`listening`: the sockets of each listener, in the order of the settings. Raises TlsError, PasswordError."""
         self._settings = settings
-        self._upstream = upstream
-        self._reread = reread
+        self._upstream = upstream_for(settings)
         self._policies = _policies(settings)
         self._converter = Converter()
-        self._tls = [_server_tls(listener) for listener in settings.listener]
-        self._servers: list[asyncio.Server] = []
-        self._admin: asyncio.Server | None = None
-        self._unix_paths: list[tuple[str, int]] = []
+        self._doors = [
+            _Door(number, listener.payload, sockets, _server_tls(listener))
+            for number, (listener, sockets) in enumerate(zip(settings.listener, listening, strict=True))
+        ]
+        self._gates = gates_for(settings)
+        self._seats = seats
+        self._acceptors: list[Acceptor] = []
         self._connections: set[Connection] = set()
-        # Accepted, but not connected yet. Of those whose TLS handshake fails we are not told: they just go.
-        self._arriving: WeakSet[Connection] = WeakSet()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._arriving: set[Connection] = set()
+        """Accepted; their TLS handshake may be under way."""
+        self._tasks = Tasks()
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._all_gone = asyncio.Event()
-        self._ready = False
         self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
         self._watch = Watch(self._connections, settings.limits, self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
-        self.upstream_setup = upstream.setup
-        self.addresses: list[Address] = []
-        """Where the listeners are, in the order of the settings, a port 0 resolved."""
 
     # -- life ------------------------------------------------------------------------------------------
 
-    async def run(self, started: Callable[["Server"], None] = lambda _: None) -> None:
-        """Listen until told to stop, then drain. Raises ListenError; `started` is called once all listen."""
+    async def run(self, started: Callable[[], None]) -> None:
+        """Serve until told to stop, then drain. `started` is called once clients are accepted."""
         self._count_descriptors()
         try:
-            for listener, tls in zip(self._settings.listener, self._tls, strict=True):
-                await self._listen(listener, tls)
-            await self._listen_admin()
-            self._handle_signals()
             self.start(self._watch.run(), "watch the connections")
+            for door in self._doors:
+                accepted = partial(self._accepted, door)
+                for each in door.sockets:
+                    self._acceptors.append(Acceptor(each, accepted, self._seats.is_ahead))
             if isinstance(self._upstream.place, Master):
                 self.start(self._follow(self._upstream.place), "follow the master")
-            self._ready = True
-            started(self)
+            started()
             await self._stop.wait()
             await self._drain()
         finally:
             await self._end()
 
-    def stop(self) -> None:
-        """Drain, then end. The second time: end now."""
-        if self._stop.is_set():
-            self._now.set()
+    def drain(self) -> None:
+        """Let the clients finish, then end."""
         self._stop.set()
 
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+    def end_now(self) -> None:
+        """End without waiting for anybody."""
+        self._stop.set()
+        self._now.set()
 
-    def reload(self) -> None:
-        """Take rules, guard, limits, log and the content of certificate files anew; what is under way keeps its rule.
+    def is_draining(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._stop.is_set()
 
-        An invalid configuration changes nothing. Listeners, upstream and admin port stay as they are.
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Make ready to take rules, guard, limits and the content of certificate files anew; the result does it.
+
+        What is under way keeps its rule. Raises TlsError, PasswordError; nothing changes before the result is called.
         """
-        try:
-            settings = self._reread()
-            contexts = [(tls, tls.fresh()) for tls in self._tls if tls is not None]
-            self._upstream.reload_tls()
-        except (ConfigError, TlsError) as error:
-            _log.error("nothing was reloaded, the configuration is invalid: %s", error)
-            return
-        for tls, context in contexts:
-            tls.use(context)
-        fixed = [name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
-        if fixed:
-            _log.warning("a change of %s takes effect with the next start", ", ".join(fixed))
-        self._settings, self._policies = settings, _policies(settings)
-        self._watch.limits = settings.limits
-        self._count_descriptors()
-        self.buffered_bytes = settings.limits.buffered_bytes
-        self._upstream.timeout = settings.limits.connect_timeout
-        for connection in self._connections:
-            connection.set_policy(self._policies[connection.payload])
-        logs.configure(settings.log.level, settings.log.format)
-        _log.info("reloaded: %d rules", len(settings.rule))
+        fresh: list[Callable[[], None]] = [
+            partial(tls.use, tls.fresh())
+            for tls in (self._upstream.tls, *(door.tls for door in self._doors))
+            if tls is not None
+        ]
+        policies, gates = _policies(settings), gates_for(settings)
+
+        def take() -> None:
+            for use in fresh:
+                use()
+            self._settings, self._policies, self._gates = settings, policies, gates
+            self._watch.limits = settings.limits
+            self._count_descriptors()
+            self.buffered_bytes = settings.limits.buffered_bytes
+            self._upstream.timeout = settings.limits.connect_timeout
+            for connection in self._connections:
+                connection.set_policy(policies[connection.payload])
+
+        return take
 
     def _count_descriptors(self) -> None:
         wanted = self._settings.limits.clients
@@ -162,12 +155,10 @@ class Server:
             await asyncio.sleep(_FOLLOW)
 
     async def _drain(self) -> None:
-        """Stop accepting; let each client finish at a command boundary, until the deadline or a second signal."""
-        self._ready = False
+        """Stop accepting; let each client finish at a command boundary, until the deadline or `end_now`."""
         timeout = self._settings.server.drain_timeout
         _log.info("stopping: %d clients have %g s to finish", len(self._connections), timeout)
-        for server in self._servers:
-            server.close()
+        self._close_doors()
         for connection in tuple(self._connections):
             connection.drain()
         if self._connections:
@@ -176,13 +167,15 @@ class Server:
             for wait in waits:
                 wait.cancel()
 
+    def _close_doors(self) -> None:
+        acceptors, self._acceptors = self._acceptors, []
+        for acceptor in acceptors:
+            acceptor.close()
+
     async def _end(self) -> None:
-        for server in (*self._servers, *([self._admin] if self._admin else [])):
-            server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in (*self._connections, *self._arriving):
+        self._close_doors()
+        await self._tasks.cancel()
+        for connection in tuple(self._connections):
             connection.abort()
         if self._connections:  # uvloop fails to close with transports open
             with suppress(TimeoutError):
@@ -191,88 +184,53 @@ class Server:
         self._upstream.close()
         if isinstance(self._upstream.place, Master):
             await self._upstream.place.close()
-        for path, inode in self._unix_paths:
-            _unlink(path, inode)
-        if self.addresses:
-            _log.info("stopped")
+        _log.info("stopped")
 
-    # -- listeners -------------------------------------------------------------------------------------
+    # -- clients ---------------------------------------------------------------------------------------
 
-    async def _listen(self, listener: Listener, tls: ServerTls | None) -> None:
-        loop = asyncio.get_running_loop()
-        address = listener.address
-        accept = self._acceptor(listener.payload)
-        how: Any = {"backlog": _ACCEPTS}
-        if tls is not None:
-            how |= {"ssl": tls.context, "ssl_handshake_timeout": _HANDSHAKE_TIMEOUT}
-        try:
-            if isinstance(address, TcpAddress):
-                server = await loop.create_server(accept, address.host, address.port, **how)
-                port = server.sockets[0].getsockname()[1]
-                address = TcpAddress(address.host, port)
-            else:
-                _make_way(address.path)
-                server = await loop.create_unix_server(accept, sock=_unix_socket(address.path, listener.mode), **how)
-                self._unix_paths.append((address.path, os.stat(address.path).st_ino))
-        except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
-        self._servers.append(server)
-        for listening in server.sockets:  # asyncio has one number for two things
-            with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
-                same.listen(_BACKLOG)
-        self.addresses.append(address)
-        _log.info("listening on %s for %s clients%s", address, listener.payload, " over TLS" if tls else "")
-
-    def _acceptor(self, payload: str) -> Callable[[], asyncio.Protocol]:
-        def accept() -> asyncio.Protocol:
-            if len(self._connections) + len(self._arriving) >= self._most_clients:
-                self.metrics.rejected["max_clients"] += 1
-                return _TurnedAway()
+    def _accepted(self, door: _Door, client: socket.socket) -> None:
+        here = len(self._connections) + len(self._arriving)
+        if here < self._most_clients and self._seats.take(self._settings.limits.clients):
             self.metrics.clients_total += 1
-            connection = Connection(self, payload, self._policies[payload], self.metrics.clients_total)
+            number = self.metrics.clients_total
+            policy, gate = self._policies[door.payload], self._gates[door.number]
+            connection = Connection(self, door.payload, policy, gate, number)
             self._arriving.add(connection)
-            return connection
+            self.start(self._welcome(door, client, connection), f"accept {number}")
+        else:
+            self.metrics.rejected["max_clients"] += 1
+            self.start(self._connect(door, client, _TurnedAway()), "turn away")
 
-        return accept
-
-    async def _listen_admin(self) -> None:
-        address = self._settings.admin.address
-        if address is None:
-            return
-        routes: Routes = {
-            ("GET", "/livez"): lambda: OK,
-            ("GET", "/startup"): lambda: OK,
-            ("GET", "/readyz"): self._readiness,
-            ("GET", "/metrics"): lambda: Answer("200 OK", self.metrics.exposition(), "text/plain; version=0.0.4"),
-            ("POST", "/drain"): self._ask_to_stop,
-        }
+    async def _welcome(self, door: _Door, client: socket.socket, connection: Connection) -> None:
         try:
-            if isinstance(address, UnixAddress):
-                _make_way(address.path)
-                self._admin = await serve_admin_unix(routes, address.path)
-                self._unix_paths.append((address.path, os.stat(address.path).st_ino))
-            else:
-                self._admin = await serve_admin(routes, address.host, address.port)
+            await self._connect(door, client, connection)
+        finally:
+            if connection in self._arriving:  # its handshake has failed
+                self._arriving.discard(connection)
+                self._seats.leave()
+                connection.abort()
+
+    async def _connect(self, door: _Door, client: socket.socket, protocol: asyncio.Protocol) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: protocol, client, **door.handshake)
         except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
-
-    def _readiness(self) -> Answer:
-        return OK if self._ready else unavailable("draining")
-
-    def _ask_to_stop(self) -> Answer:
-        self._stop.set()
-        return Answer("202 Accepted", b"draining\n")
+            _log.debug("a client is gone before it was there: %s", error)
 
     # -- what a connection asks for --------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         """A client is there, its TLS handshake done."""
-        self._arriving.discard(connection)
+        self._arriving.discard(connection)  # from here on it is `closed` that gives its seat back
         self._connections.add(connection)
         self._all_gone.clear()
         self.metrics.clients += 1
         if self._stop.is_set():
             connection.drain()
+
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation. Raises UpstreamError."""
+        return self._upstream.opening()
 
     def received(self, side: str, size: int) -> None:
         """Bytes have come in, from clients or from Redis."""
@@ -292,29 +250,17 @@ class Server:
         return await self._upstream.command_info(name)
 
     def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
-        """Run a task, keep it until it ends, and log what it should not have raised."""
-        task = asyncio.get_running_loop().create_task(cast("Coroutine[Any, Any, None]", work), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("%s failed", task.get_name(), exc_info=task.exception())
+        """Run a task."""
+        return self._tasks.start(work, name)
 
     def closed(self, connection: Connection) -> None:
         """A client is gone, and so is its upstream."""
         if connection in self._connections:
             self._connections.discard(connection)
             self.metrics.clients -= 1
+            self._seats.leave()
             if not self._connections:
                 self._all_gone.set()
-
-
-def _reason(error: OSError) -> str:
-    """The system's words: event loops put their own around them."""
-    return os.strerror(error.errno) if error.errno else error.strerror or str(error)
 
 
 def _policies(settings: Settings) -> dict[str, Policy]:
@@ -334,44 +280,3 @@ def _server_tls(listener: Listener) -> ServerTls | None:
     if listener.tls_cert is None or listener.tls_key is None:
         return None
     return ServerTls(listener.tls_cert, listener.tls_key, listener.tls_client_ca)
-
-
-def _unix_socket(path: str, mode: str | None) -> socket.socket:
-    """A bound socket; nobody can connect before it has its mode, because nothing listens on it yet. Raises OSError."""
-    bound = socket.socket(socket.AF_UNIX)
-    try:
-        bound.bind(path)
-        if mode is not None:
-            os.chmod(path, int(mode, 8))
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _make_way(path: str) -> None:
-    """Remove a socket that nobody listens on any more; asyncio would take over a live one without a word."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise FileExistsError(None, "there is a file of that name that is no socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            Path(path).unlink(missing_ok=True)
-            return
-        except OSError:
-            pass
-    raise FileExistsError(None, "another process listens on it")
-
-
-def _unlink(path: str, inode: int) -> None:
-    """Remove a socket of ours, unless somebody has put another in its place."""
-    try:
-        if os.stat(path).st_ino == inode:
-            Path(path).unlink()
-    except FileNotFoundError:
-        pass

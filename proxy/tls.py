@@ -52,13 +52,14 @@ class ClientTls:
         """
         self._files = authority, certificate, key
         self.name = name
-        self.context = self._fresh()
+        self.context = self.fresh()
 
-    def reload(self) -> None:
-        """Read the files anew. Raises TlsError, and then nothing has changed."""
-        self.context = self._fresh()
+    def use(self, context: ssl.SSLContext) -> None:
+        """For dials from now on."""
+        self.context = context
 
-    def _fresh(self) -> ssl.SSLContext:
+    def fresh(self) -> ssl.SSLContext:
+        """The files as they are now. Raises TlsError."""
         authority, certificate, key = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = _MINIMUM

@@ -5,19 +5,22 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import hiredis
 
+from proxy import passwords
 from proxy.config import Address, TcpAddress
 from proxy.resp.writers import command
 from proxy.sentinel import Master, MasterError
-from proxy.session import CommandInfo
+from proxy.session import CommandInfo, Opening
 from proxy.tls import ClientTls, tls_reason
 
 _MAX_CACHED: Final = 4096
 _IDLE: Final = 1.0
 """Seconds that the connection for questions stays open for the next one."""
+_NO_LOGIN: Final = "Redis refused the proxy's own login (upstream.username, upstream.password)"
+_NO_DATABASE: Final = "Redis refused the database of upstream.url"
 _NOT_ENOUGH: Final = object()
 
 Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
@@ -27,17 +30,44 @@ class UpstreamError(Exception):
     """Redis cannot be reached. `str()` is a sentence for a client: where, and why."""
 
 
+class Login(NamedTuple):
+    """The proxy's own user at Redis."""
+
+    username: str | None
+    password: str | None
+    password_file: str | None
+
+    def opening(self) -> Opening:
+        """AUTH, with the password as it is now. Raises UpstreamError."""
+        try:
+            password = passwords.read(self.password, self.password_file)
+        except passwords.PasswordError as error:
+            raise UpstreamError(str(error)) from None
+        user = () if self.username is None else (self.username.encode(),)
+        return Opening(command(b"AUTH", *user, password or b""), _NO_LOGIN)
+
+
 class Upstream:
     """One Redis, and the ways to reach it."""
 
-    def __init__(self, place: Address | Master, db: int, timeout: float, tls: ClientTls | None = None) -> None:
-        """`tls`: over TCP only."""
+    def __init__(
+        self,
+        place: Address | Master,
+        db: int,
+        timeout: float,
+        tls: ClientTls | None = None,
+        login: Login | None = None,
+    ) -> None:
+        """`tls`: over TCP only.
+
+        `login`: the proxy's own; None: clients authenticate themselves.
+        """
         self.place = place
+        self._db = db
+        self._login = login
         self.tls = tls
         self.timeout = timeout
         """Seconds that a dial may take, the name's look-up and TLS included."""
-        self.setup: tuple[bytes, ...] = (command(b"SELECT", b"%d" % db),) if db else ()
-        """What a session sends first, for the database of the url."""
         self._command_info: dict[bytes, CommandInfo] = {}
         self._asking = asyncio.Lock()
         self._asker: _Asker | None = None
@@ -66,6 +96,15 @@ class Upstream:
         _, protocol = await loop.create_connection(factory, address.host, address.port, **how)
         return protocol
 
+    def opening(self) -> tuple[Opening, ...]:
+        """What begins each conversation: the proxy's login, its password read anew, and the url's database.
+
+        Raises UpstreamError.
+        """
+        login = () if self._login is None else (self._login.opening(),)
+        select = (Opening(command(b"SELECT", b"%d" % self._db), _NO_DATABASE),) if self._db else ()
+        return (*login, *select)
+
     async def locate(self) -> Address:
         """Where Redis is at the moment. Raises UpstreamError if no sentinel knows."""
         if not isinstance(self.place, Master):
@@ -74,11 +113,6 @@ class Upstream:
             return await self.place.locate()
         except MasterError as error:
             raise UpstreamError(str(error)) from None
-
-    def reload_tls(self) -> None:
-        """Read CA, certificate and key anew, for dials from now on. Raises TlsError, and then nothing has changed."""
-        if self.tls is not None:
-            self.tls.reload()
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
@@ -102,6 +136,10 @@ class Upstream:
     async def _ask(self, request: bytes) -> CommandInfo | None:
         if self._asker is None or self._asker.lost:
             self._asker = await self.connect(_Asker)
+            if self._login is not None:
+                reply = await self._asker.ask(self._login.opening().raw)
+                if isinstance(reply, hiredis.ReplyError):
+                    return CommandInfo(unknown_because=str(reply))
         if self._idle is not None:
             self._idle.cancel()
         try:

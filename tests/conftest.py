@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,22 @@ def _received(connection: socket.socket) -> bytes:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real Redis, for the whole session; tests that need it empty flush it."""
+    with running_redis(tmp_path_factory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_raw(redis_server: RedisServer) -> RawRedis:
+    """Raw bytes to and from the session's Redis."""
+    return RawRedis(redis_server.unix)
+
+
+@contextmanager
+def running_redis(homes: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis, empty, until the end of the block."""
     executable = _redis_executable()
     for _ in range(_STARTS):
-        server = _start(executable, tmp_path_factory.mktemp("redis"))
+        server = _start(executable, homes.mktemp("redis"))
         if server is not None:
             break
     else:
@@ -88,12 +101,6 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     finally:
         server.process.kill()
         server.process.wait()
-
-
-@pytest.fixture(scope="session")
-def redis_raw(redis_server: RedisServer) -> RawRedis:
-    """Raw bytes to and from the session's Redis."""
-    return RawRedis(redis_server.unix)
 
 
 def _redis_executable() -> str:

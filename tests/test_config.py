@@ -278,10 +278,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
             "[server]\ndrain_timeout = true",
             "server.drain_timeout: expected a number from 0 to 3600, got true",
         ),
-        (
-            "[server]\nworkers = 2",
-            "server.workers: more than one worker is not supported by this version yet",
-        ),
+        ("[server]\nworkers = 0", "server.workers: expected an integer from 1 to 1024, got 0"),
         (
             '[log]\nlevel = "INFO"',
             'log.level: expected one of "debug", "error", "info", "warning", got "INFO"',
@@ -490,7 +487,7 @@ def another_value(section: str, field: str) -> tuple[str, object]:
     special: dict[tuple[str, str], tuple[str, object]] = {
         ("upstream", "url"): ("redis://redis:6399/5", "redis://redis:6399/5"),
         ("admin", "bind"): ("127.0.0.1:9380", "127.0.0.1:9380"),
-        ("server", "workers"): ("1", 1),
+        ("server", "workers"): ("4", 4),
         ("limits", "first_command_bytes"): ("9", 9),
     }
     if (section, field) in special:

@@ -38,6 +38,13 @@ def test_json_lines_are_for_collectors(capsys: pytest.CaptureFixture[str]) -> No
     assert line["time"].endswith("Z")
 
 
+@pytest.mark.parametrize(("style", "wanted"), [("text", "INFO    worker 3: hello\n"), ("json", '"worker": 3}\n')])
+def test_each_of_several_workers_says_which_it_is(capsys: pytest.CaptureFixture[str], style: str, wanted: str) -> None:
+    logs.configure("info", style, 3)
+    logging.getLogger("proxy.x").info("hello")
+    assert capsys.readouterr().err.endswith(wanted)
+
+
 def test_many_warnings_of_a_kind_are_counted_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "text")
     log, now = logging.getLogger("proxy.x"), 1000.0

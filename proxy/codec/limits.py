@@ -17,15 +17,19 @@ PAIR_NODES: Final = 1
 OBJECT_NODES: Final = 4
 """Of a value of a class, a datetime for instance: reading one takes five times as long as a plain value."""
 
-RESPONSE_NODES: Final = 15
+RESPONSE_NODES: Final = 19
 HEADER_NODES: Final = 3
+
+MAX_DEPTH: Final = 150
+"""More levels than this, and the app or a client might run out of stack."""
 
 JSON_INT_MIN: Final = 1 - 10 ** (MAX_INT_DIGITS - 1)
 """The least int that can be read from JSON as a number: there the sign counts as a digit."""
 
-MAX_COLLIDABLE: Final = 2048
-"""Dict keys and set members of one value whose hash an attacker can choose (CPython keys the hashes of
-strings, bytes and datetimes only): with this many, all colliding, a load costs the app some 50 ms."""
+
+def digits(number: int) -> int:
+    """About as many as an int has, and never less."""
+    return number.bit_length() * 309 // 1024 + 1
 
 
 class CodecLimits(NamedTuple):
@@ -39,5 +43,5 @@ class CodecLimits(NamedTuple):
     """Containers around the innermost value."""
     nodes: int = 250_000
     """Values of any kind in a payload, itself included, but for the string keys of objects: an object with a tag and
-    what stands under it are two. A value of a class (a datetime, a UUID, ...) counts as five, a Response as 16 and
+    what stands under it are two. A value of a class (a datetime, a UUID, ...) counts as five, a Response as 20 and
     three for each header."""

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from proxy.codec import shapes
 from proxy.codec.errors import UndecodableError
-from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, MAX_INT_DIGITS, CodecLimits
+from proxy.codec.limits import INT_BOUND, JSON_INT_MIN, MAX_INT_DIGITS, CodecLimits, digits
 from proxy.codec.nodes import CONTAINERS, TAGS, Collection, Key, Node
 
 INSTRUCTIONS_PER_NODE: Final = 5
@@ -46,6 +46,7 @@ class Machine:
 
     __slots__ = (
         "binary",
+        "copied_bytes",
         "data",
         "floor",
         "limits",
@@ -74,6 +75,8 @@ class Machine:
         """Objects put into containers so far, and what costs as much."""
         self.text_bytes = 0
         """Bytes of all strings pushed so far, also of those that are there already."""
+        self.copied_bytes = 0
+        """Bytes of strings handed to calls."""
         self.repeated_bytes = 0
         """Of those the ones that were there already."""
         self.tree = True
@@ -169,6 +172,12 @@ class Machine:
         if self.text_bytes > self.limits.decoded_bytes:
             raise UndecodableError(f"more than {self.limits.decoded_bytes} bytes ([limits] decoded_bytes)")
 
+    def copy(self, size: int) -> None:
+        """Count bytes of strings that are handed to a call, which may copy them."""
+        self.copied_bytes += size
+        if self.copied_bytes > self.limits.decoded_bytes:
+            raise UndecodableError(f"more than {self.limits.decoded_bytes} bytes ([limits] decoded_bytes)")
+
     def place(self, count: int) -> None:
         """Count objects that go into containers, and look at what has grown."""
         self.placed += count
@@ -184,7 +193,7 @@ class Machine:
             if not -INT_BOUND < number < INT_BOUND:
                 raise UndecodableError(f"an int of more than {MAX_INT_DIGITS} digits")
             self.natural &= number >= JSON_INT_MIN
-            self.grow(number.bit_length())  # several times its digits, because to write them takes time
+            self.grow(digits(number))
         self.stack.append(number)
 
     def real(self, number: float) -> None:
@@ -266,7 +275,7 @@ class Machine:
             self.repeated_bytes += len(node)
         elif kind is int:
             if node.bit_length() > _WORD:
-                self.grow(node.bit_length())
+                self.grow(digits(node))
         elif kind in CONTAINERS or kind is bytearray:
             self.tree = False
         self.stack.append(node)

@@ -252,9 +252,16 @@ def _count_copy(machine: Machine, arg: Node) -> None:
     """Count an argument again: the call may copy it, and its tuple may come from the memo."""
     kind = type(arg)
     if kind is str or kind is bytes or kind is shapes.OldBytes:
-        machine.grow(len(arg))
+        machine.copy(len(arg))
     elif kind is list:
         machine.place(len(arg))
+
+
+def _inst(machine: Machine, pos: int) -> int:
+    """Python 2's instances of old-style classes: none is known."""
+    module = machine.line(pos)
+    name = machine.line(pos + len(module) + 1)
+    raise UndecodableError(f"an object of class {shapes.printable(module)}.{shapes.printable(name)}")
 
 
 def _newobj(machine: Machine, pos: int) -> int:
@@ -273,10 +280,11 @@ def _build(machine: Machine, pos: int) -> int:
     if type(target) is not Instance or target.state is not None:
         raise UndecodableError("corrupt pickle: state for what has none")
     target.state = shapes.build(target.symbol, state)
+    machine.placed += len(state)  # it is a copy
     return pos
 
 
-# Every opcode of pickletools.opcodes; what is missing (INST, OBJ, PERSID, EXT, NEWOBJ_EX, NEXT_BUFFER ...) no
+# Every opcode of pickletools.opcodes; what is missing (OBJ, PERSID, EXT, NEWOBJ_EX, NEXT_BUFFER ...) no
 # cache library writes, and is refused.
 _HANDLERS: Final[dict[bytes, Handler]] = scalars.HANDLERS | {
     b"\x80": _proto,
@@ -311,6 +319,7 @@ _HANDLERS: Final[dict[bytes, Handler]] = scalars.HANDLERS | {
     b"c": _global,
     b"\x93": _stack_global,
     b"R": _reduce,
+    b"i": _inst,
     b"\x81": _newobj,
     b"b": _build,
 }

@@ -10,15 +10,22 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 
+from proxy.codec import collisions
+from proxy.codec.collisions import Collisions
 from proxy.codec.errors import PayloadError
-from proxy.codec.limits import MAX_COLLIDABLE, OBJECT_NODES, PAIR_NODES, TAG_NODES, CodecLimits
+from proxy.codec.limits import OBJECT_NODES, PAIR_NODES, TAG_NODES, CodecLimits
 from proxy.codec.nodes import Key
 
 _double: Final = struct.Struct(">d").pack
 _MAX_MEMO_STRING: Final = 256
 _STR_KEYS: Final = frozenset({str})
-_HASH_MODULUS: Final = 2**61 - 1
-"""CPython's int hash is the number modulo this: smaller ints cannot collide wholesale."""
+
+# What Python does with a value.
+_NOTHING: Final = 0
+_HASHES: Final = 1
+"""It is a key, or a member of a set."""
+_HASHES_WITH_ANOTHER: Final = 2
+"""It is a part of such a one."""
 
 
 class Plan(NamedTuple):
@@ -33,7 +40,7 @@ class Plan(NamedTuple):
 
 class _Close(NamedTuple):
     code: bytes
-    hashed: bool
+    hashed: int
 
 
 class Pickler:
@@ -42,7 +49,7 @@ class Pickler:
     Each method returns code that uses and fills the memo: it must be written in the order of the calls.
     """
 
-    __slots__ = ("_collidable", "_limits", "_memo", "_nodes", "_out", "_tags", "protocol")
+    __slots__ = ("_collisions", "_limits", "_memo", "_nodes", "_out", "_tags", "protocol")
 
     def __init__(self, protocol: int, tags: "dict[str, TagWriter]", limits: CodecLimits) -> None:
         """`protocol`: 2 to 5. `tags`: the tags that are accepted; an object with any other key is plain data."""
@@ -53,13 +60,13 @@ class Pickler:
         # A string by itself; a class, or a zone, by a tuple that no string is equal to.
         self._memo: dict[Any, int] = {}
         self._nodes = 0
-        self._collidable = 0
+        self._collisions = Collisions()
 
     def dumps(self, root: Any) -> bytes:
         """The pickle of a tree. Raises PayloadError."""
         out, todo = self._out, [root]
         out.append(b"\x80%c" % self.protocol)
-        depth, hashed = 0, False
+        depth, hashed = 0, _NOTHING
         while todo:
             item = todo.pop()
             kind = type(item)
@@ -67,7 +74,7 @@ class Pickler:
             if leaf is not None:
                 self._nodes += 1
                 if hashed:
-                    self._check_hashable(item)
+                    self._check_hashable(item, hashed)
                 out.append(leaf(self, item))
                 continue
             if kind is _Close:
@@ -76,10 +83,10 @@ class Pickler:
                 depth -= 1
                 continue
             self.count(1)
-            keyed = kind is _Hashed
-            if keyed:
-                item = item.value
-            plan = self.plan(item, hashed or keyed)
+            use = hashed
+            if kind is _Hashed:
+                item, use = item.value, hashed or _HASHES
+            plan = self.plan(item, use)
             out.append(plan.open)
             if not plan.close:
                 continue
@@ -87,40 +94,46 @@ class Pickler:
             if depth > self._limits.depth:
                 raise PayloadError(f"nested more than {self._limits.depth} deep ([limits] depth)")
             todo.append(_Close(plan.close, hashed))
-            hashed = hashed or keyed or plan.hashed
+            hashed = _HASHES_WITH_ANOTHER if use else _HASHES if plan.hashed else _NOTHING
             todo.extend(reversed(list(plan.parts)))
         out.append(b".")
         self.count(0)
         return b"".join(out)
 
-    def plan(self, value: Any, hashed: bool = False) -> Plan:
-        """How `value` is written; `hashed`: as a dict key or member of a set. Raises PayloadError."""
-        if hashed:
-            self._check_hashable(value)
+    def plan(self, value: Any, use: int = _NOTHING) -> Plan:
+        """How `value` is written; `use`: what Python does with it. Raises PayloadError."""
+        if use:
+            self._check_hashable(value, use)
         leaf = _LEAVES.get(type(value))
         return _PLANS[type(value)](self, value) if leaf is None else Plan(leaf(self, value))
 
-    def _check_hashable(self, value: Any) -> None:
+    def _check_hashable(self, value: Any, use: int) -> None:
+        """That Python can hash a value, and that comparing it takes no longer than it may."""
         kind = type(value)
-        if kind is str or kind is bytes or kind is bool or value is None:
-            return
-        if kind is int and -_HASH_MODULUS < value < _HASH_MODULUS:
-            return
-        if (kind is list or kind is dict) and self._is_guarded(value):
-            return
-        self._collidable += 1
-        if self._collidable > MAX_COLLIDABLE:
-            raise PayloadError(f"more than {MAX_COLLIDABLE} set members or keys that are neither text nor small ints")
+        nanoseconds, chars = 0, 0
+        if kind is int:
+            nanoseconds = collisions.of_int(value)
+        elif kind is list or kind is dict:
+            nanoseconds, chars = self._tagged_key(value)
+        elif not (kind is str or kind is bytes or kind is bool or value is None):
+            nanoseconds = collisions.NUMBER
+        if use == _HASHES_WITH_ANOTHER:
+            self._collisions.more(nanoseconds + collisions.NESTED, chars)
+        elif nanoseconds:
+            self._collisions.key(nanoseconds, chars)
 
-    def _is_guarded(self, value: Any) -> bool:
-        """Whether CPython keys the hash of a tagged value. Raises PayloadError where there is no hash."""
+    def _tagged_key(self, value: Any) -> tuple[int, int]:
+        """Nanoseconds to compare a tagged value, 0 where CPython keys its hash, and the length of its text.
+
+        Raises PayloadError where there is no hash.
+        """
         tag = self._tag(value) if type(value) is dict else None
         if tag is None:
             raise PayloadError("a list or an object cannot be a set's member or a key of py/dict: use py/tuple")
         ((name, content),) = value.items()
         if not tag.hashable(content):
             raise PayloadError(f"this {name} cannot be a set's member or a key of py/dict: Python cannot hash it")
-        return tag.guarded
+        return tag.compared, len(content) if type(content) is str and tag.compared else 0
 
     def count(self, nodes: int) -> None:
         """Count nodes besides those of `plan`. Raises PayloadError."""
@@ -283,8 +296,8 @@ class TagWriter(NamedTuple):
     """Whether Python can hash the value of that content."""
     nodes: int = TAG_NODES
     """How many nodes it counts beyond itself."""
-    guarded: bool = False
-    """Whether CPython keys its hash, as it does for strings: such values cannot be made to collide."""
+    compared: int = collisions.OBJECT
+    """Nanoseconds for one comparison; 0 if CPython keys its hash, as it does for strings."""
 
 
 _LEAVES: Final[dict[type, Callable[[Pickler, Any], bytes]]] = {

@@ -12,7 +12,7 @@ from proxy.codec import json_payload, shapes
 from proxy.codec.errors import PayloadError, UndecodableError
 from proxy.codec.limits import CodecLimits
 from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar
-from proxy.codec.present import Presenter, check_tree
+from proxy.codec.present import Presenter, check_tree, is_hashable
 
 
 def text_of(raw: bytes) -> str:
@@ -81,7 +81,7 @@ class PlainPresenter(Presenter):
         return presented
 
     def _plain_scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
-        self._hashable(not hashed or node.tag != "py/response")
+        self._hashable(not hashed or is_hashable(node))
         content = node.content
         self._count_scalar(node)
         if node.tag == "py/response":

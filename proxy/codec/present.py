@@ -18,6 +18,7 @@ from proxy.codec.limits import (
     RESPONSE_NODES,
     TAG_NODES,
     CodecLimits,
+    digits,
 )
 from proxy.codec.nodes import TAGS, Collection, Instance, Key, Node, Scalar, Symbol, Zone
 
@@ -106,6 +107,11 @@ Handler: TypeAlias = "Callable[[Any, Any, int, bool], Any]"
 """Presents one node: given the presenter, the node, its depth, and whether Python must hash it."""
 
 
+def is_hashable(scalar: Scalar) -> bool:
+    """Whether Python can hash it."""
+    return scalar.tag != "py/response" and not (scalar.tag == "py/decimal" and "sNaN" in scalar.content)
+
+
 class Presenter:
     """Builds one payload tree. The budgets are its own, so it is used once.
 
@@ -153,8 +159,7 @@ class Presenter:
             self._spend_int(node)
         if self._target.int_min <= node <= self._target.int_max:
             return node
-        self._count(TAG_NODES)
-        return {"py/int": str(node)}
+        return {"py/int": str(node)}  # counts as one, because it may have been written as a number
 
     def _float(self, node: float, _depth: int, _hashed: bool) -> Any:
         if self._target.nonfinite or node - node == 0.0:
@@ -176,11 +181,11 @@ class Presenter:
         return {"py/bytearray": bytes(node) if self._target.bytes else b64encode(node).decode()}
 
     def _scalar(self, node: Scalar, depth: int, hashed: bool) -> Any:
-        self._hashable(not hashed or node.tag != "py/response")
         content = node.content
+        self._hashable(not hashed or is_hashable(node))
         self._count_scalar(node)
         if type(content) is str:
-            self._str(content, depth, hashed)
+            self._spend_text(content)  # even if all strings fit: it is no string of the pickle's, and may be repeated
         elif type(content) is dict:
             content = self._response(content)
         else:
@@ -294,7 +299,7 @@ class Presenter:
 
     def _spend_int(self, number: int) -> None:
         if number.bit_length() > _WORD:
-            self._spend(number.bit_length())  # several times its digits, because to write them takes time
+            self._spend(digits(number))
 
     def _spend_text(self, text: str) -> None:
         self._spend(len(text.encode()) if self._target.bytes else _json_bytes(text))

@@ -37,7 +37,7 @@ def symbol(module: str, name: str) -> Symbol:
     """The symbol of a known name; raises UndecodableError, naming it, for any other."""
     known = _SYMBOLS.get((_MODULES.get(module, module), name))
     if known is None:
-        raise UndecodableError(f"an object of class {_printable(module)}.{_printable(name)}")
+        raise UndecodableError(f"an object of class {printable(module)}.{printable(name)}")
     return known
 
 
@@ -81,8 +81,10 @@ def resolve(instance: Instance) -> Scalar:
         raise UndecodableError(f"a {instance.symbol} of unknown shape") from None
 
 
-def _printable(name: str) -> str:
-    return _UNPRINTABLE.sub("?", name[:100])
+def printable(name: str | bytes) -> str:
+    """A name for a message, whatever it holds."""
+    text = name if isinstance(name, str) else name.decode("latin-1")
+    return _UNPRINTABLE.sub("?", text[:100])
 
 
 def _check(condition: bool) -> None:

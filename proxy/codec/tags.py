@@ -12,6 +12,7 @@ from decimal import Decimal, DecimalException
 from http import HTTPStatus
 from typing import Any, Final
 
+from proxy.codec import collisions
 from proxy.codec.errors import PayloadError
 from proxy.codec.limits import HEADER_NODES, MAX_INT_DIGITS, OBJECT_NODES, RESPONSE_NODES, TAG_NODES
 from proxy.codec.pickling import Pickler, Plan, TagWriter
@@ -273,7 +274,7 @@ def _is_not_signaling(content: Any) -> bool:
 
 
 _WRITERS: Final = {
-    "bytes": TagWriter(_bytes, guarded=True),
+    "bytes": TagWriter(_bytes, compared=0),
     "bytearray": TagWriter(_bytearray, hashable=_never),
     "tuple": TagWriter(_tuple),
     "set": TagWriter(_set, hashable=_never),
@@ -281,15 +282,15 @@ _WRITERS: Final = {
     "dict": TagWriter(_dict, hashable=_never),
     "ordereddict": TagWriter(_ordered_dict, hashable=_never),
     "datetime": TagWriter(_datetime, nodes=OBJECT_NODES),
-    "date": TagWriter(_date, guarded=True, nodes=OBJECT_NODES),
+    "date": TagWriter(_date, compared=0, nodes=OBJECT_NODES),
     "time": TagWriter(_time, nodes=OBJECT_NODES),
     "timedelta": TagWriter(_timedelta, nodes=OBJECT_NODES),
     "decimal": TagWriter(_decimal, hashable=_is_not_signaling, nodes=OBJECT_NODES),
-    "uuid": TagWriter(_uuid, nodes=OBJECT_NODES),
+    "uuid": TagWriter(_uuid, compared=collisions.UUID, nodes=OBJECT_NODES),
     "complex": TagWriter(_complex, nodes=OBJECT_NODES),
-    "float": TagWriter(_float),
-    "int": TagWriter(_int),
-    "markup": TagWriter(_markup, guarded=True, nodes=OBJECT_NODES),
+    "float": TagWriter(_float, compared=collisions.NUMBER),
+    "int": TagWriter(_int, compared=collisions.NUMBER),
+    "markup": TagWriter(_markup, compared=0, nodes=OBJECT_NODES),
     "response": TagWriter(_response, hashable=_never, nodes=RESPONSE_NODES),
 }
 

@@ -33,6 +33,20 @@ class Options(NamedTuple):
     """The Content-Type of what is written, where values are cached views; None: the payload is the value."""
     limits: CodecLimits = CodecLimits()
 
+    def check(self) -> None:
+        """Raises ValueError for what is none of the above."""
+        for name, value, allowed in (
+            ("payload", self.payload, tuple(_FORMATS)),
+            ("pickle_protocol", self.pickle_protocol, (2, 3, 4, 5)),
+            ("big_ints", self.big_ints, ("number", "tagged")),
+            ("types", self.types, ("tagged", "plain")),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        unknown = {*self.accept_tags} - tags.NAMES - {"data"}
+        if isinstance(self.accept_tags, str) or unknown:
+            raise ValueError(f"accept_tags must be a tuple of tags without their py/, got {self.accept_tags!r}")
+
 
 class Transcoder:
     """Encodes and decodes under one set of options. It keeps nothing between calls."""
@@ -40,7 +54,8 @@ class Transcoder:
     __slots__ = ("_format", "_presenter", "_tags", "_target", "_view", "options")
 
     def __init__(self, options: Options) -> None:
-        """Raises KeyError for a payload format that does not exist."""
+        """Raises ValueError for options that do not exist."""
+        options.check()
         self.options = options
         self._format, target = _FORMATS[options.payload]
         self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
@@ -50,6 +65,14 @@ class Transcoder:
 
     def encode(self, payload: bytes) -> bytes:
         """The stored value of a payload. Raises PayloadError, and nothing else."""
+        value = self._encode(payload)
+        if len(value) > self.options.limits.decoded_bytes:  # protocol 2 takes two bytes for one beyond ASCII
+            raise PayloadError(
+                f"the value would take {len(value)} bytes, which could not be read again ([limits] decoded_bytes)"
+            )
+        return value
+
+    def _encode(self, payload: bytes) -> bytes:
         limits = self.options.limits
         if len(payload) > limits.payload_bytes:
             raise PayloadError(

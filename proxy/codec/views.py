@@ -36,7 +36,9 @@ class View:
     def _body(self, payload: bytes) -> str | bytes:
         if not self._msgpack:
             if self._is_json:
-                json_payload.read(payload, self._limits)
+                tree, _ = json_payload.read(payload, self._limits)
+                if not json_payload.is_shallow(payload, self._limits.depth):
+                    present.check_tree(tree, self._limits, PayloadError)
                 return payload.decode()
             return payload
         tree, keyed = msgpack_payload.read(payload, self._limits)

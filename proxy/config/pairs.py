@@ -6,7 +6,7 @@ Each function yields the key that is at fault, within its table, and the reason.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy.config.address import TcpTarget, UnixAddress, parse_address, parse_upstream
+from proxy.config.address import EmbeddedTarget, TcpTarget, UnixAddress, parse_address, parse_upstream
 
 Fault = tuple[str, str]
 Table = Mapping[str, Any]
@@ -36,6 +36,10 @@ def upstream_faults(upstream: Table, url: str) -> Iterator[Fault]:
     if "username" in upstream and not holds_credentials(upstream):
         yield "username", "means nothing without password or password_file"
     target = parse_upstream(url)
+    if isinstance(target, EmbeddedTarget):
+        for key in ("username", "password", "password_file"):
+            if key in upstream:
+                yield key, "means nothing for an embedded Redis, which has no users"
     if not (isinstance(target, TcpTarget) and target.tls):
         for key in _TLS_KEYS:
             if key in upstream:

@@ -77,12 +77,6 @@ def _mode(text: str) -> str:
     return text
 
 
-def _workers(count: int) -> int:
-    if count > 1:
-        raise ValueError("more than one worker is not supported by this version yet; expected 1")
-    return count
-
-
 Bind: TypeAlias = Annotated[str, _parsed(_bind)]
 NonEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
 Path: TypeAlias = NonEmpty | None
@@ -117,6 +111,11 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def target(self) -> Target:
         return parse_upstream(self.url)
+
+    @property
+    def logs_in(self) -> bool:
+        """The proxy has credentials of its own."""
+        return self.password is not None or self.password_file is not None
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,7 +179,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    workers: Annotated[int, Meta(ge=1, le=1024), _parsed(_workers)] = 1
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
     drain_timeout: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 

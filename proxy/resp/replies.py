@@ -129,6 +129,19 @@ class ReplyFramer:
             return None
         return self._data[self._pos + start : self._pos + start + size]
 
+    def short_line(self, limit: int) -> bytes | None:
+        """The line at the head, CRLF included, if its text has less than `limit` bytes, else b""; None: need more.
+
+        Nothing is consumed.
+        """
+        end = self._data.find(b"\r\n", self._pos, self._pos + limit)
+        if end < 0 and len(self._data) - self._pos < limit:
+            self._join()
+            end = self._data.find(b"\r\n", self._pos, self._pos + limit)
+        if end >= 0:
+            return self._data[self._pos : end + 2]
+        return b"" if len(self._data) - self._pos >= limit else None
+
     def line(self) -> bytes | None:
         """The whole line at the head, CRLF included, consumed; None: need more."""
         end = -1 if self._lineless else self._line_feed()

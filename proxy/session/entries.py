@@ -6,7 +6,7 @@ head. Entries are immutable, and those that need no data of their own are shared
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.policy import Rule
 
@@ -100,9 +100,19 @@ class Last(Entry):
     reason: str
 
 
+class Opening(NamedTuple):
+    """A command of the proxy's own that begins a conversation."""
+
+    raw: bytes
+    refused: str
+    """What it means that Redis refuses it, in words for the client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup(Entry):
-    """A command of the proxy's own; the client never sees its reply."""
+    """An opening went upstream; the client never sees its reply."""
+
+    refused: str
 
 
 class Step(Enum):

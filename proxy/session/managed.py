@@ -1,4 +1,4 @@
-"""What a command may do on managed keys, what goes upstream in its place if it may not, and the reply it is owed."""
+"""What a command that names managed keys may do with them: why it is refused, and what its reply will hold."""
 
 from typing import Final
 
@@ -13,16 +13,16 @@ _NO_OPTION: Final = b"?"
 """An option that no command has."""
 
 
-def forbidden(command: Command, rules: list[Rule | None], odd_option: bytes | None) -> str | None:
+def forbidden(command: Command, rules: list[Rule | None], option: bytes | None) -> str | None:
     """Why a command may not name these keys; None: it may."""
     if command.managed is Managed.REFUSE:
-        return f"{OURS}{name_of(command)} is refused on keys that hold cached values: it works on their stored bytes"
+        return f"{OURS}{words.name(command)} is refused on keys that hold cached values: it works on their stored bytes"
     if command.managed is Managed.SAME_RULE and any(rule is not rules[0] for rule in rules):
-        return f"{OURS}{name_of(command)} must stay within the keys of one rule"
+        return f"{OURS}{words.name(command)} must stay within the keys of one rule"
     if command.writes and any(rule is not None and rule.treats_as is As.READ_ONLY for rule in rules):
-        return f"{OURS}{name_of(command)} is refused: the rule of this key is read-only"
-    if odd_option in command.refused_options:
-        return f"{OURS}{odd_option.decode()} is refused on cached values: equal values need not have equal bytes"
+        return f"{OURS}{words.name(command)} is refused: the rule of this key is read-only"
+    if option in command.refused_options:
+        return f"{OURS}{option.decode()} is refused on cached values: equal values need not have equal bytes"
     return None
 
 
@@ -66,8 +66,3 @@ def expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> E
     if command.reply is Reply.VALUE_IF_GET and b"GET" not in map(bytes.upper, args[3:]):
         return PASS
     return Decode(rule, applied=command.writes and command.name != b"GETEX")
-
-
-def name_of(command: Command) -> str:
-    """As a message shows it."""
-    return command.name.decode().replace("|", " ")

@@ -43,6 +43,7 @@ _CONFIRMATIONS: Final = frozenset(
 )
 _LONGEST_KIND: Final = 32
 _REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
+_LONGEST_REDIRECTION: Final = 512
 _REDIRECTED: Final = writers.error(
     "ERR flask-cache-proxy: Redis redirected this command; a cluster is not supported as upstream"
 )
@@ -200,13 +201,13 @@ class ReplyHalf:
         return self._forward(self._target(), ReplyHalf._complete)
 
     def _redirection(self) -> bool:
-        """MOVED, ASK and REDIRECT would lead the client around us."""
-        line = self._framer.line()
+        """MOVED, ASK and REDIRECT would lead the client around us. A script's long error may begin like one."""
+        line = self._framer.short_line(_LONGEST_REDIRECTION)
         if line is None:
             return False
-        self._target().append(_REDIRECTED if line.startswith(_REDIRECTIONS) else line)
-        self._complete()
-        return True
+        if line.startswith(_REDIRECTIONS):
+            return self._drop(_REDIRECTED)
+        return self._forward(self._target(), ReplyHalf._complete)
 
     def _drop(self, substitute: bytes) -> bool:
         """Let the reply at the head vanish, and `substitute` stand in its place."""
@@ -319,7 +320,7 @@ class ReplyHalf:
             return False
         return self._drop(entry.instead) if as_foreseen else self._pass(entry, kind)
 
-    def _setup(self, _entry: Entry, kind: int) -> bool:
+    def _setup(self, entry: Setup, kind: int) -> bool:
         if kind not in (_ERROR, _STATUS):
             raise FramingError("an odd reply to a command of our own")
         line = self._framer.line()
@@ -329,9 +330,8 @@ class ReplyHalf:
             self._conversation.setup_done = True
         elif not line.startswith(b"-NOAUTH"):
             reason = line[1:-2].decode("utf-8", "replace")
-            refused = "Redis refused the database of upstream.url"
-            self.out.append(writers.error(f"ERR flask-cache-proxy: {refused}: {reason}"))
-            self._conversation.close_reason = refused
+            self.out.append(writers.error(f"ERR flask-cache-proxy: {entry.refused}: {reason}"))
+            self._conversation.close_reason = entry.refused
         self._complete()
         return True
 

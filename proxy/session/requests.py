@@ -28,6 +28,7 @@ from proxy.session.entries import (
     Hello,
     Last,
     Muted,
+    Opening,
     Refusal,
     ReplyMode,
     SetReplyMode,
@@ -36,7 +37,18 @@ from proxy.session.entries import (
     Subscription,
     Turning,
 )
-from proxy.session.managed import name_of
+from proxy.session.gate import (
+    MOST_BYTES,
+    NOAUTH,
+    NOAUTH_EXEC,
+    NOAUTH_HELLO,
+    OK,
+    TOO_LONG,
+    WRONGPASS,
+    Gate,
+    excess,
+    without_login,
+)
 from proxy.session.words import OURS
 
 _POISON: Final = writers.command(b"GET")
@@ -58,8 +70,8 @@ _TURNING: Final = {
     Turn.MONITOR: Turning(Step.MONITOR),
     Turn.SELECT: Turning(Step.SELECT),
 }
+_BEFORE_THE_PASSWORD: Final = frozenset({Turn.AUTH, Turn.HELLO, Turn.RESET, Turn.QUIT})
 _LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QUIT])
-_SETUP: Final = Setup()
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
 """Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
 before them is in, and what follows waits for theirs."""
@@ -101,9 +113,11 @@ class RequestHalf:
     """See the module."""
 
     __slots__ = (
+        "_admitted",
         "_conversation",
         "_encode_budget",
         "_encoding",
+        "_gate",
         "_looking_up",
         "_parser",
         "_waiting",
@@ -115,10 +129,13 @@ class RequestHalf:
         "stall",
     )
 
-    def __init__(self, policy: Policy, conversation: Conversation, setup: tuple[bytes, ...]) -> None:
-        """`setup`: requests of the proxy's own, sent first and again after whatever undoes them."""
+    def __init__(self, policy: Policy, conversation: Conversation, gate: Gate | None) -> None:
+        """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
         self.policy = policy
-        self.setup = setup
+        self.setup: tuple[Opening, ...] = ()
+        """The proxy's own commands, sent first and again after whatever undoes them."""
+        self._gate = gate
+        self._admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
@@ -146,6 +163,8 @@ class RequestHalf:
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
         self._parser.feed(data)
+        if not self._admitted and self._parser.buffered > MOST_BYTES:
+            self._end(writers.error(TOO_LONG), TOO_LONG)
 
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
@@ -179,6 +198,8 @@ class RequestHalf:
     def _take(self, request: Request) -> None:
         args, raw = request
         command = find(args)
+        if not self._admitted and not self._may_knock(command, args):
+            return
         if command is None:
             # Redis runs no name with a bar, but COMMAND INFO knows those of subcommands.
             if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME and b"|" not in args[0]:
@@ -205,7 +226,7 @@ class RequestHalf:
         if any(rules):
             self._take_managed(command, args, raw, rules)
         elif any(map(self.policy.may_reach, command.patterns(args))):
-            self._refuse(f"{OURS}a pattern of {name_of(command)} may reach keys that hold cached values")
+            self._refuse(f"{OURS}a pattern of {words.name(command)} may reach keys that hold cached values")
         else:
             self._send(raw, BLOCKING if command.blocking else PASS)
 
@@ -226,7 +247,11 @@ class RequestHalf:
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
-        self._send(_POISON, Refusal(writers.error(text)))
+        self._reply(writers.error(text))
+
+    def _reply(self, reply: bytes) -> None:
+        """Answer ourselves, in turn: whatever Redis says to the poison is replaced."""
+        self._send(_POISON, Refusal(reply))
 
     def _end(self, reply: bytes, reason: str) -> None:
         silent = self._conversation.muted or self._conversation.skip_next
@@ -240,7 +265,7 @@ class RequestHalf:
         guard = self.policy.guard
         if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
             self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
-        elif command.access is Access.OPEN:
+        elif command.access is Access.OPEN and not (guard.keeps_secrets and guard.refuses(command)):
             return True
         elif command.access is Access.CLOSE:
             self._end(b"", "an HTTP request on a Redis port")
@@ -250,16 +275,26 @@ class RequestHalf:
             if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
                 return True
             self._refuse(
-                f"{OURS}{name_of(command)} is refused, because a script can write any key; allow it by its SHA1 in"
+                f"{OURS}{words.name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
                 " [guard] allow_scripts, or use its _RO form"
             )
         elif not guard.refuses(command):
             return True
         elif command.access is Access.NEVER:
-            self._refuse(f"{OURS}{name_of(command)} is refused: replication would lead around the proxy")
+            self._refuse(f"{OURS}{words.name(command)} is refused: replication would lead around the proxy")
         else:
             name = command.name.decode()
-            self._refuse(f'{OURS}{name_of(command)} is refused; "{name}" in [guard] allow lets it through')
+            self._refuse(f'{OURS}{words.name(command)} is refused; "{name}" in [guard] allow lets it through')
+        return False
+
+    def _may_knock(self, command: Command | None, args: list[bytes]) -> bool:
+        """Whether a client may send this before it has given the password; if not, it has been dealt with."""
+        if (reason := excess(args)) is not None:
+            self._end(writers.error(reason), reason)
+            return False
+        if command is not None and (command.turn in _BEFORE_THE_PASSWORD or command.access is Access.CLOSE):
+            return True
+        self._reply(NOAUTH_EXEC if command is not None and command.turn is Turn.EXEC else NOAUTH)
         return False
 
     def _take_unknown(self, request: Request, name: bytes) -> None:
@@ -298,7 +333,8 @@ class RequestHalf:
         if take is None or any(map(self.policy.match, command.keys(request.args))):
             return True
         needs_setup = command.turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
-        if command.turn in _BARRIERS or needs_setup:
+        is_login = command.turn is Turn.AUTH and self._gate is not None
+        if command.turn in _BARRIERS or needs_setup or is_login:
             self.stall = Stall.BARRIER
             if self._conversation.entries:
                 self._waiting = request
@@ -319,19 +355,38 @@ class RequestHalf:
         # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
         skipped, self._conversation.skip_next = self._conversation.skip_next, False
         self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
+        self._admitted = self._gate is None or self._gate.is_open
 
     def _hello(self, _turn: Turn, request: Request) -> None:
-        version = request.args[1] if len(request.args) > 1 else b""
-        self._send(request.raw, Hello({b"2": 2, b"3": 3}.get(version)))
+        args, raw = request
+        if self._gate is not None:
+            args, login = without_login(args)
+            if login is not None and not self._gate.admits(*login):
+                self._reply(WRONGPASS)
+                return
+            self._admitted = self._admitted or login is not None
+            if not self._admitted:
+                self._reply(NOAUTH_HELLO)
+                return
+            raw = writers.command(*args)
+        version = args[1] if len(args) > 1 else b""
+        self._send(raw, Hello({b"2": 2, b"3": 3}.get(version)))
 
     def _authenticate(self, _turn: Turn, request: Request) -> None:
-        self._send(request.raw, PASS)
+        if self._gate is None:
+            self._send(request.raw, PASS)
+        elif self._conversation.in_multi:
+            self._refuse(f"{OURS}AUTH is refused inside MULTI, because the proxy answers it itself")
+        else:
+            answer = self._gate.answer(request.args)
+            self._admitted = self._admitted or answer is OK
+            self._reply(answer)
 
     def send_setup(self) -> None:
         """Send the proxy's own commands."""
-        for raw in self.setup:
+        for opening in self.setup:
             self._conversation.setup_done = False
-            self._owe(raw, _SETUP)
+            self._owe(opening.raw, Setup(opening.refused))
 
     def _subscribe(self, turn: Turn, request: Request) -> None:
         args, raw = request
@@ -370,7 +425,7 @@ class RequestHalf:
         else:
             values = command.values(args)
             if values is None:
-                self._refuse(f"{OURS}{name_of(command)}: the number of keys does not fit")
+                self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
                 return
             entry = managed.expected(command, args, rules)
             self._encode(command, args, raw, values, entry)

@@ -9,7 +9,8 @@ from proxy.policy import Policy
 from proxy.resp import FramingError, writers
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Close, Converted, Effects, Half
-from proxy.session.entries import Blocking
+from proxy.session.entries import Blocking, Opening
+from proxy.session.gate import Gate
 from proxy.session.replies import ReplyHalf
 from proxy.session.requests import CommandInfo, RequestHalf, Stall
 from proxy.session.words import OURS
@@ -20,17 +21,18 @@ class Session:
 
     __slots__ = ("_closed", "_conversation", "_replies", "_requests")
 
-    def __init__(self, policy: Policy, setup: tuple[bytes, ...] = ()) -> None:
-        """`setup`: requests of the proxy's own that begin the conversation (and follow a RESET)."""
+    def __init__(self, policy: Policy, gate: Gate | None = None) -> None:
+        """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
         self._conversation = Conversation()
-        self._requests = RequestHalf(policy, self._conversation, setup)
+        self._requests = RequestHalf(policy, self._conversation, gate)
         self._replies = ReplyHalf(policy.limits, self._conversation)
         self._closed = False
 
     # -- what happens ----------------------------------------------------------------------------------
 
-    def start(self) -> Effects:
-        """The upstream is connected."""
+    def start(self, setup: tuple[Opening, ...] = ()) -> Effects:
+        """The upstream is connected. `setup` begins the conversation, and follows a RESET."""
+        self._requests.setup = setup
         self._requests.send_setup()
         return self._effects()
 
@@ -163,5 +165,5 @@ class Session:
         """Nothing is looked at any more, and nothing held."""
         self._closed = True
         self._conversation = Conversation()
-        self._requests = RequestHalf(self._requests.policy, self._conversation, ())
+        self._requests = RequestHalf(self._requests.policy, self._conversation, None)
         self._replies = ReplyHalf(self._requests.policy.limits, self._conversation)

@@ -2,7 +2,14 @@
 
 from typing import Final
 
+from proxy.commands import Command
+
 OURS: Final = "ERR flask-cache-proxy: "
+
+
+def name(command: Command) -> str:
+    """A command as people write it."""
+    return command.name.decode().replace("|", " ")
 
 
 def unknown_command(args: list[bytes]) -> str:

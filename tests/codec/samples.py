@@ -1,6 +1,7 @@
 """Stored values that real stacks wrote, and hostile pickles, as the tests use them."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,3 +68,10 @@ def transcoder(
             **more,
         )
     )
+
+
+def encode(given: Any, **options: Any) -> Any:
+    """What the app loads."""
+    raw = given if isinstance(given, bytes) else json.dumps(given).encode()
+    stored = transcoder(**options).encode(raw)
+    return pickle.loads(stored[1:]) if stored.startswith(b"!") else int(stored)

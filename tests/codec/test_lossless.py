@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from proxy.codec import CodecLimits, PayloadError, UndecodableError, machine, pickling
+from proxy.codec import CodecLimits, PayloadError, UndecodableError, collisions, machine
 from proxy.codec.nodes import TAGS
 from proxy.codec.tags import NAMES
 from tests.codec.judge import normal
@@ -163,7 +163,7 @@ def test_what_may_be_written_under_a_limit_of_nodes_may_be_read_and_written_agai
     values = [deepcopy(value) for _ in range(60)]
     packed = transcoder(payload).decode(stored_by_python(values, 4))
     # The machine allows itself some slack, which would hide a difference in so small a value.
-    with patch.object(machine, "STRIDE", 64), patch.object(pickling, "MAX_COLLIDABLE", 10**6):
+    with patch.object(machine, "STRIDE", 64), patch.object(collisions, "_MOST", 10**12):
         codec = transcoder(payload, protocol, limits=CodecLimits(nodes=least_nodes(payload, packed)))
         assert codec.decode(codec.encode(packed)) == packed
 
@@ -320,5 +320,5 @@ def test_many_members_whose_hashes_python_keys_are_no_danger() -> None:
     ]
     for value in members:
         assert loaded(codec.encode(codec.decode(stored_by_python(value, 4)))) == value
-    with pytest.raises(PayloadError, match="set members or keys"):
-        codec.encode(codec.decode(stored_by_python({number + 0.5 for number in range(3000)}, 4)))
+    with pytest.raises(PayloadError, match="set members or dict keys"):
+        codec.encode(codec.decode(stored_by_python({number + 0.5 for number in range(6000)}, 4)))

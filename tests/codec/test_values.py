@@ -71,10 +71,61 @@ def test_depth_is_bounded_both_ways() -> None:
 
 
 def test_members_that_an_attacker_can_make_collide_are_limited() -> None:
-    colliding = [number * (2**61 - 1) for number in range(1, 5000)]
-    with pytest.raises(UndecodableError):
-        loads(b"!" + pickle.dumps(set(colliding[:3000])))
+    colliding = {number * (2**61 - 1) for number in range(1, 6000)}
+    with pytest.raises(UndecodableError, match="are too many"):
+        loads(b"!" + pickle.dumps(colliding))
+    with pytest.raises(PayloadError, match="are too many"):
+        dumps(colliding)
     assert loads(b"!" + pickle.dumps(set(range(5000)))) == set(range(5000))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**4300, [-(10**4300)], "\ud800", {"\ud800": 1}, {("\ud800",): 1}, Markup("\ud800"),
+        Response(200, [], None), Response(200, None, ""), Response(200, [1], ""), Response(200, ["ab"], ""),
+        Response(200, [("a", 1)], ""), Response(200, [("a", "\ud800")], ""), Response(200, [], "\ud800"),
+        Response("200", [], ""), Response(99, [], ""), Response(200, [("a", "b\r\nc: d")], ""), object(), int,
+    ],
+    ids=lambda value: f"{type(value).__name__}",
+)  # fmt: skip
+def test_what_cannot_be_stored_is_one_kind_of_error(value: Any) -> None:
+    with pytest.raises(PayloadError):
+        dumps(value)
+
+
+@pytest.mark.parametrize("protocol", [-1, 0, 1, 6, 300])
+def test_a_protocol_that_is_none_is_said(protocol: int) -> None:
+    with pytest.raises(ValueError, match="pickle_protocol must be one of 2, 3, 4, 5, got"):
+        dumps("x", protocol=protocol)
+
+
+@pytest.mark.parametrize("value", [None, "!N.", memoryview(b"!N."), bytearray(b"!N.")])
+def test_a_miss_and_a_decoded_response_are_said(value: Any) -> None:
+    with pytest.raises(TypeError, match="a stored value is bytes, got"):
+        loads(value)
+
+
+def test_limits_deeper_than_the_stack_are_refused() -> None:
+    for call in (lambda: dumps("x", limits=CodecLimits(depth=151)), lambda: loads(b"1", limits=CodecLimits(depth=151))):
+        with pytest.raises(ValueError, match=r"limits\.depth may be 150 at most, got 151"):
+            call()
+
+
+def test_parts_that_are_shared_over_and_over_end_in_an_error() -> None:
+    shared: list[Any] = []
+    for _ in range(60):
+        shared = [shared, shared]
+    with pytest.raises(PayloadError, match="nodes"):
+        dumps(shared)
+
+
+def test_a_zone_with_one_offset_is_stored_as_that_offset() -> None:
+    for zone in (UTC, ZoneInfo("UTC"), ZoneInfo("Etc/GMT+5"), timezone(timedelta(hours=1))):
+        moment = datetime(2024, 1, 2, tzinfo=zone)
+        assert loads(dumps(moment)) == moment
+    with pytest.raises(PayloadError, match="named zone"):
+        dumps(datetime(2024, 1, 2, tzinfo=ZoneInfo("Europe/Berlin")))
 
 
 def test_limits_are_the_callers(tmp_path: Path) -> None:

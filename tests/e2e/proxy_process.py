@@ -161,6 +161,10 @@ class ProxyProcess:
         """The processes that it has started and that still run."""
         return children(self.pid)
 
+    def running(self, module: str) -> list[int]:
+        """The processes that it has started, and those that these have, that run `python -m module`."""
+        return [pid for pid in _descendants(self.pid) if _runs(pid, module)]
+
     # -- its end ---------------------------------------------------------------------------------------
 
     def terminate(self) -> None:
@@ -204,6 +208,17 @@ def children(pid: int) -> list[int]:
         if int(after_name[1]) == pid and after_name[0] != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def _descendants(pid: int) -> list[int]:
+    return [found for child in children(pid) for found in (child, *_descendants(child))]
+
+
+def _runs(pid: int, module: str) -> bool:
+    try:
+        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def is_running(pid: int) -> bool:

@@ -383,6 +383,18 @@ class TestEmbeddedRedis:
         assert proxy.wait() == 0
         assert not is_running(server)
 
+    def test_term_while_it_starts_ends_both(self, start_proxy: StartProxy, tmp_path: Path) -> None:
+        executable = tmp_path / "redis-server"
+        executable.write_text("#!/bin/sh\nexec sleep 600\n")
+        executable.chmod(0o755)
+        env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        proxy = start_proxy("--upstream", "embedded", env=env, ready=False)
+        wait_until(proxy.children, "the embedded Redis to be started")
+        (server,) = proxy.children()
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert not is_running(server)
+
     def test_it_ends_if_a_listener_cannot_be_opened(self, start_proxy: StartProxy, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         proxy = start_proxy("--upstream", "embedded", "--listen", f"unix:{tmp_path}/file", ready=False)
@@ -464,14 +476,7 @@ class TestAdminPort:
 
 def converters(proxy: ProxyProcess) -> list[int]:
     """The converter processes of a proxy."""
-    found = []
-    for pid in proxy.children():
-        try:
-            if b"proxy.converter" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except FileNotFoundError:
-            pass
-    return found
+    return proxy.running("proxy.converter")
 
 
 LARGE = {"rows": [{"id": number, "name": f"row {number} ☃", "price": number / 4} for number in range(20_000)]}

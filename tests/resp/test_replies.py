@@ -516,3 +516,20 @@ def test_a_large_bulk_flows_through_in_flat_memory() -> None:
         tracemalloc.stop()
     assert moved > 100_000_000
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", None), (b"-E", None), (b"-ERR x\r", None), (b"-ERR x\r\n+OK\r\n", b"-ERR x\r\n"),
+        (b"-ERR 123\r\n", b""), (b"-ERR 1234567", b""), (b"\r\n", b"\r\n"),
+    ],
+)  # fmt: skip
+def test_a_short_line_is_looked_at_and_not_taken(data: bytes, found: bytes | None) -> None:
+    for cut in range(len(data) + 1):
+        framer = ReplyFramer()
+        framer.feed(data[:cut])
+        framer.short_line(8)
+        framer.feed(data[cut:])
+        assert framer.short_line(8) == found
+        assert framer.buffered == len(data)

@@ -6,7 +6,7 @@ from proxy.codec import CodecError, Options, PayloadError, Transcoder, Undecodab
 from proxy.glob import compile_glob, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp.writers import command
-from proxy.session import CommandInfo, Conversion, Effects, Half, Session
+from proxy.session import CommandInfo, Conversion, Effects, Gate, Half, Opening, Session
 
 POISON = command(b"GET")
 
@@ -51,16 +51,19 @@ class Playbook:
         with_policy: Policy | None = None,
         *,
         setup: tuple[bytes, ...] = (),
+        gate: Gate | None = None,
         cut: Callable[[bytes], list[bytes]] = lambda data: [data],
     ) -> None:
-        self.session = Session(with_policy or policy(), setup)
+        self.session = Session(with_policy or policy(), gate)
         self._cut = cut
         self.upstream = b""
         self.client = b""
         self.conversions: list[Conversion] = []
         self.lookups: list[bytes] = []
         self.closed: str | None = None
-        self._take(self.session.start())
+        self._take(
+            self.session.start(tuple(Opening(raw, "Redis refused the database of upstream.url") for raw in setup))
+        )
 
     def _take(self, effects: Effects) -> None:
         self.upstream += effects.upstream

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from tests.e2e.proxy_process import ProxyProcess, wait_until
-from tests.stacks.environments import Stack, UnavailableError, python_of
+from tests.environments import UnavailableError, python_of
+from tests.stacks.environments import Stack
 from tests.stacks.judge import Judge
 
 RULES = """

@@ -1,0 +1,48 @@
+"""What a reading costs."""
+
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from proxy.codec import CodecLimits, UndecodableError, opcodes
+from proxy.codec.machine import INSTRUCTIONS_PER_NODE, STRIDE, Handler, Machine
+from tests.codec.pickles import MEMORY, PART
+from tests.codec.samples import transcoder
+
+
+class Cost:
+    """Instructions run and memory taken by one reading."""
+
+    instructions = 0
+    peak = 0
+
+
+@pytest.fixture
+def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
+    """Reads a pickle and says what it cost; fails if that is beyond the budgets."""
+    counter = Cost()
+
+    def counted(handler: Handler) -> Handler:
+        def run(reader: Machine, pos: int) -> int:
+            counter.instructions += 1
+            return handler(reader, pos)
+
+        return run
+
+    monkeypatch.setattr(opcodes, "TABLE", [counted(handler) for handler in opcodes.TABLE])
+
+    def measure(body: bytes, limits: CodecLimits = PART) -> Cost:
+        stored = b"!" + body
+        counter.instructions = 0
+        tracemalloc.start()
+        with suppress(UndecodableError):
+            transcoder(limits=limits).decode(stored)
+        counter.peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert counter.peak < MEMORY * limits.nodes // CodecLimits().nodes + len(stored)
+        assert counter.instructions <= limits.nodes * INSTRUCTIONS_PER_NODE + STRIDE
+        return counter
+
+    return measure

@@ -1,0 +1,25 @@
+"""Programs of other languages and environments: run, with their word taken only if they say nothing else."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PATIENCE = 120.0
+"""Seconds that a program may take."""
+
+
+def missing(what: str) -> None:
+    """Skip the test, but never in CI."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+def run(*command: str, at: Path = HERE, **env: str) -> str:
+    """What a program prints; it must succeed and say nothing else."""
+    done = subprocess.run(
+        command, cwd=at, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}\n{done.stdout[-1000:]}"
+    return done.stdout
