@@ -23,6 +23,7 @@ from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Conversion, Converted, Opening
 from proxy.tasks import Tasks
 from proxy.tls import ServerTls
+from proxy.turns import Turns
 from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
@@ -74,7 +75,8 @@ class Server:
         self._all_gone = asyncio.Event()
         self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
-        self._watch = Watch(self._connections, settings.limits, self.metrics)
+        self._turns = Turns()
+        self._watch = Watch(self._connections, settings.limits, self.metrics, settings.server.workers)
         self.buffered_bytes = settings.limits.buffered_bytes
 
     # -- life ------------------------------------------------------------------------------------------
@@ -231,6 +233,10 @@ class Server:
     def opening(self) -> tuple[Opening, ...]:
         """What begins each conversation. Raises UpstreamError."""
         return self._upstream.opening()
+
+    def wait_turn(self, work: Callable[[], None]) -> None:
+        """Do it in turn with the large pieces of others."""
+        self._turns.wait(work)
 
     def received(self, side: str, size: int) -> None:
         """Bytes have come in, from clients or from Redis."""
