@@ -180,7 +180,7 @@ def _json_flood(pattern: str, count: int) -> bytes:
     return b"[" + b",".join([pattern.encode()] * count) + b"]"
 
 
-def _msgpack_flood(pattern: str, count: int) -> bytes:
+def msgpack_flood(pattern: str, count: int) -> bytes:
     packed: bytes = msgpack.packb(json.loads(pattern))
     return b"\xdd" + count.to_bytes(4, "big") + packed * count
 
@@ -220,6 +220,6 @@ def encoded(limits: CodecLimits) -> Iterator[Worst]:
     for name, (pattern, nodes) in _ENCODED.items():
         count = (limits.nodes - 2) // nodes
         yield Worst(name, "json", "tagged", True, partial(_json_flood, pattern, count), True)
-        yield Worst(name, "msgpack", "tagged", True, partial(_msgpack_flood, pattern, count), True)
+        yield Worst(name, "msgpack", "tagged", True, partial(msgpack_flood, pattern, count), True)
     for (name, payload), make in _monsters(limits).items():
         yield Worst(name, payload, "tagged", True, make)

@@ -12,7 +12,7 @@ from proxy.session import Gate
 from proxy.tls import ClientTls
 from proxy.upstream import Login, Upstream
 
-_BRIEF_NODES = 4000
+_BRIEF_NODES = 2000
 _BRIEF_DECODED_BYTES = 128 * 1024
 
 
@@ -68,7 +68,7 @@ def upstream_for(settings: Settings) -> Upstream:
 
 
 def _brief(limits: CodecLimits) -> CodecLimits:
-    """What one value may cost the event loop, some 10 ms at the worst; whatever exceeds it goes to the converter."""
+    """What one value may cost the event loop, some 4 ms at the worst; whatever exceeds it goes to the converter."""
     return limits._replace(
         nodes=min(limits.nodes, _BRIEF_NODES), decoded_bytes=min(limits.decoded_bytes, _BRIEF_DECODED_BYTES)
     )

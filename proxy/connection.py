@@ -10,6 +10,7 @@ import logging
 import select
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from proxy.farewell import Farewell, finish
@@ -22,8 +23,10 @@ from proxy.watch import Deadlines
 
 _log = logging.getLogger("proxy.connection")
 _UPSTREAM_BUFFER: Final = 1024 * 1024
+_SMALL: Final = 4 * 1024
+"""Bytes of one side that are worked at as they come; more wait for their turn, ..."""
 _SLICE: Final = 64 * 1024
-"""Bytes of one side that are worked at in one go: a read may bring more, and others want their turn."""
+"""... in which no more than these are worked at."""
 _PROGRESS: Final = 5.0
 """Seconds without any progress after which a connection that one side has left is over."""
 
@@ -36,6 +39,9 @@ class Host(Protocol):
 
     def opening(self) -> tuple[Opening, ...]:
         """What begins each conversation. Raises UpstreamError."""
+
+    def wait_turn(self, work: Callable[[], None]) -> None:
+        """Do it in turn with the large pieces of others."""
 
     def received(self, side: str, size: int) -> None:
         """Bytes have come in; `side`: `client` or `upstream`."""
@@ -165,28 +171,20 @@ class Connection(asyncio.Protocol):
         self._host.received("client", len(data))
         if self._ending:
             return
-        if self._client_paused:
+        if self._client_paused or self._client_rest or len(data) > _SMALL:
             self._client_rest += data
-            self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
+            if self._client_paused:
+                self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
+            else:
+                self._adjust()
         else:
-            self._take_from_client(data)
-
-    def _take_from_client(self, data: bytes) -> None:
-        self._client_rest = data[_SLICE:]
-        self._apply(self._session.from_client(data[:_SLICE]))
-
-    def _go_on(self, step: Callable[[], None]) -> None:
-        """A step in a turn of its own: if it fails, nobody must wait for ever."""
-        try:
-            step()
-        except BaseException:
-            self.abort()
-            raise
+            self._apply(self._session.from_client(data))
 
     def _go_on_with_client(self) -> None:
         self._client_due = False
         if not self._ending and self._takes_client:
-            self._take_from_client(self._client_rest)
+            data, self._client_rest = self._client_rest[:_SLICE], self._client_rest[_SLICE:]
+            self._apply(self._session.from_client(data))
 
     def eof_received(self) -> bool:
         """The client will send no more: what it has asked is still answered."""
@@ -233,19 +231,17 @@ class Connection(asyncio.Protocol):
         if self._ending:
             return
         self._heard = True
-        if self._upstream_paused:
+        if self._upstream_paused or self._upstream_rest or len(data) > _SMALL:
             self._upstream_rest += data
+            self._adjust()
         else:
-            self._take_from_upstream(data)
-
-    def _take_from_upstream(self, data: bytes) -> None:
-        self._upstream_rest = data[_SLICE:]
-        self._apply(self._session.from_upstream(data[:_SLICE]))
+            self._apply(self._session.from_upstream(data))
 
     def _go_on_with_upstream(self) -> None:
         self._upstream_due = False
         if not self._ending and self._takes_upstream:
-            self._take_from_upstream(self._upstream_rest)
+            data, self._upstream_rest = self._upstream_rest[:_SLICE], self._upstream_rest[_SLICE:]
+            self._apply(self._session.from_upstream(data))
 
     def upstream_full(self, full: bool) -> None:
         """Whether Redis takes no more for now."""
@@ -329,22 +325,29 @@ class Connection(asyncio.Protocol):
         """Read each side while what it sends can be used, and go on with what has been read."""
         if self._ending or self._client is None:
             return
-        loop = asyncio.get_running_loop
         takes = self._takes_client
         if takes and self._client_rest and not self._client_due:
             self._client_due = True
-            loop().call_soon(self._go_on, self._go_on_with_client)
-        if (pause := not takes or bool(self._client_rest)) != self._client_paused:
+            self._host.wait_turn(partial(self._go_on, self._go_on_with_client))
+        if (pause := not takes or len(self._client_rest) > _SLICE) != self._client_paused:
             self._client_paused = pause
             (self._client.pause_reading if pause else self._client.resume_reading)()
         takes = self._takes_upstream
         if takes and self._upstream_rest and not self._upstream_due:
             self._upstream_due = True
-            loop().call_soon(self._go_on, self._go_on_with_upstream)
-        if (pause := not takes or bool(self._upstream_rest)) != self._upstream_paused:
+            self._host.wait_turn(partial(self._go_on, self._go_on_with_upstream))
+        if (pause := not takes or len(self._upstream_rest) > _SLICE) != self._upstream_paused:
             self._upstream_paused = pause
             if self._upstream is not None:
                 (self._upstream.pause_reading if pause else self._upstream.resume_reading)()
+
+    def _go_on(self, step: Callable[[], None]) -> None:
+        """A step in a turn of its own: if it fails, nobody must wait for ever."""
+        try:
+            step()
+        except BaseException:
+            self.abort()
+            raise
 
     # -- what is seen from outside ---------------------------------------------------------------------
 

@@ -8,12 +8,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-import msgspec
-
 from proxy import __version__
 from proxy.acceptor import Acceptor
 from proxy.assembly import gates_for, policy_for, upstream_for
-from proxy.config import Limits, Listener, Settings, TcpAddress
+from proxy.config import Listener, Settings, TcpAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
 from proxy.descriptors import clients_at_most
@@ -25,6 +23,7 @@ from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Conversion, Converted, Opening
 from proxy.tasks import Tasks
 from proxy.tls import ServerTls
+from proxy.turns import Turns
 from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
@@ -76,7 +75,8 @@ class Server:
         self._all_gone = asyncio.Event()
         self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
-        self._watch = Watch(self._connections, _share(settings), self.metrics)
+        self._turns = Turns()
+        self._watch = Watch(self._connections, settings.limits, self.metrics, settings.server.workers)
         self.buffered_bytes = settings.limits.buffered_bytes
 
     # -- life ------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class Server:
             for use in fresh:
                 use()
             self._settings, self._policies, self._gates = settings, policies, gates
-            self._watch.limits = _share(settings)
+            self._watch.limits = settings.limits
             self._count_descriptors()
             self.buffered_bytes = settings.limits.buffered_bytes
             self._upstream.timeout = settings.limits.connect_timeout
@@ -237,6 +237,10 @@ class Server:
         """What begins each conversation. Raises UpstreamError."""
         return self._upstream.opening()
 
+    def wait_turn(self, work: Callable[[], None]) -> None:
+        """Do it in turn with the large pieces of others."""
+        self._turns.wait(work)
+
     def received(self, side: str, size: int) -> None:
         """Bytes have come in, from clients or from Redis."""
         self.metrics.received_bytes[side] += size
@@ -266,13 +270,6 @@ class Server:
             self._seats.leave()
             if not self._connections:
                 self._all_gone.set()
-
-
-def _share(settings: Settings) -> Limits:
-    """The limits of one process: what all clients together may hold is divided among the workers."""
-    limits = settings.limits
-    share = limits.total_buffered_bytes // settings.server.workers
-    return msgspec.structs.replace(limits, total_buffered_bytes=share)
 
 
 def _policies(settings: Settings) -> dict[str, Policy]:

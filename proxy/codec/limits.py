@@ -43,5 +43,5 @@ class CodecLimits(NamedTuple):
     """Containers around the innermost value."""
     nodes: int = 250_000
     """Values of any kind in a payload, itself included, but for the string keys of objects: an object with a tag and
-    what stands under it are two. A value of a class (a datetime, a UUID, ...) counts as five, a Response as 20 and
-    three for each header."""
+    what stands under it are two, and so are bytes in msgpack. A value of a class (a datetime, a UUID, ...) counts as
+    five, a Response as 20 and three for each header."""

@@ -23,7 +23,7 @@ STRIDE: Final = 1024
 _OBJECTS_PER_NODE: Final = 2
 """An item of a dict is one node and two objects."""
 
-COLLECTION_COST: Final = 2
+COLLECTION_COST: Final = 1
 OBJECT_COST: Final = 5
 """What making a set, or a value of a class, costs in objects: as many as its nodes leave room for."""
 

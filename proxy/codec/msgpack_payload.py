@@ -46,8 +46,9 @@ def weigh(level: list[Any]) -> int:
     """How many nodes the values of one level of a tree count."""
     nodes = len(level)
     kinds = set(map(type, level))
-    if datetime in kinds:
-        nodes += OBJECT_NODES * sum(type(value) is datetime for value in level)
+    for kind, more in ((datetime, OBJECT_NODES), (bytes, TAG_NODES)):
+        if kind in kinds:
+            nodes += more * sum(type(value) is kind for value in level)
     if dict in kinds:
         keyed = (value for value in level if type(value) is dict and not _STR_KEYS.issuperset(map(type, value)))
         nodes += sum(TAG_NODES + (PAIR_NODES + 1) * len(value) for value in keyed)

@@ -225,6 +225,11 @@ class Pickler:
         fields = b"".join(map(self.integer, (delta.days, delta.seconds, delta.microseconds)))
         return self.symbol("datetime", "timedelta") + fields + b"\x87R"
 
+    def raw(self, raw: bytes) -> bytes:
+        """A bytes object that msgpack has a type for; it counts as in JSON, which has none."""
+        self.count(TAG_NODES)
+        return self.binary(raw)
+
     def timestamp(self, moment: datetime) -> bytes:
         """A datetime that msgpack has a type for."""
         self.count(OBJECT_NODES)
@@ -306,7 +311,7 @@ _LEAVES: Final[dict[type, Callable[[Pickler, Any], bytes]]] = {
     int: Pickler.integer,
     float: Pickler.real,
     str: Pickler.string,
-    bytes: Pickler.binary,
+    bytes: Pickler.raw,
     datetime: Pickler.timestamp,
 }
 _PLANS: Final[dict[type, Callable[[Pickler, Any], Plan]]] = {list: Pickler.list_plan, dict: Pickler.dict_plan}

@@ -275,7 +275,7 @@ def _is_not_signaling(content: Any) -> bool:
 
 _WRITERS: Final = {
     "bytes": TagWriter(_bytes, compared=0),
-    "bytearray": TagWriter(_bytearray, hashable=_never),
+    "bytearray": TagWriter(_bytearray, hashable=_never, nodes=TAG_NODES + 1),  # protocol 2 makes it in two calls
     "tuple": TagWriter(_tuple),
     "set": TagWriter(_set, hashable=_never),
     "frozenset": TagWriter(_frozenset),

@@ -16,6 +16,7 @@ from typing import Any, Final
 from proxy.codec import CodecError, UndecodableError
 from proxy.policy import OnUndecodable, Rule, SessionLimits
 from proxy.resp import FramingError, ReplyFramer, writers
+from proxy.session import inline
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import (
@@ -261,12 +262,10 @@ class ReplyHalf:
         self._decode_budget -= len(stored)
         if self._decode_budget < 0:
             return None
-        try:
-            payload = rule.brief.decode(stored)
-        except CodecError as error:
-            return None if error.is_over_limit else error
-        self._decode_budget -= len(payload)
-        return payload
+        result = inline.decoded(rule, stored)
+        if isinstance(result, bytes):
+            self._decode_budget -= len(result)
+        return result
 
     def decoded(self, result: Converted) -> None:
         """The answer to the conversion outstanding."""

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from proxy.codec import CodecError, Transcoder
+from proxy.codec import CodecError
 from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
 from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
-from proxy.session import managed, words
+from proxy.session import inline, managed, words
 from proxy.session.conversation import Conversation
 from proxy.session.effects import CommandInfo, Conversion, Converted, Half
 from proxy.session.entries import (
@@ -441,13 +441,15 @@ class RequestHalf:
         if command.name == b"SET" and wanted[0][0].default_ttl and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
             args += (b"EX", b"%d" % wanted[0][0].default_ttl)
         self._encoding = _Encoding(args, [place for _, place in wanted], entry)
-        inputs = tuple((rule.transcoder, args[place]) for rule, place in wanted)
-        self._encode_budget -= sum(len(payload) for _, payload in inputs)
-        if self._encode_budget < 0:
-            self.stall = Stall.CONVERSION
-            self.conversions.append(Conversion(Half.REQUESTS, inputs))
-        else:
-            self.encoded([_encode(transcoder, payload) for transcoder, payload in inputs])
+        payloads = [(rule, args[place]) for rule, place in wanted]
+        self._encode_budget -= sum(len(payload) for _, payload in payloads)
+        results = inline.encoded(payloads) if self._encode_budget >= 0 else None
+        if results is not None:
+            self.encoded(results)
+            return
+        self.stall = Stall.CONVERSION
+        inputs = tuple((rule.transcoder, payload) for rule, payload in payloads)
+        self.conversions.append(Conversion(Half.REQUESTS, inputs))
 
     def encoded(self, results: list[Converted]) -> None:
         """The values of the request at hand, encoded: it goes on."""
@@ -464,13 +466,6 @@ class RequestHalf:
                 return
             args[place] = result
         self._send(writers.large_command(args) if large else writers.command(*args), entry)
-
-
-def _encode(transcoder: Transcoder, payload: bytes) -> Converted:
-    try:
-        return transcoder.encode(payload)
-    except CodecError as error:
-        return error
 
 
 def _script_sha1(command: Command, args: list[bytes]) -> bytes | None:

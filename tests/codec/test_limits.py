@@ -85,7 +85,7 @@ def tree_of(nodes: int, kind: str) -> Any:
         "nested": [[0]] * ((nodes - 1) // 2) + [0] * ((nodes - 1) % 2),
         "empty": [[]] * (nodes - 1),
         "strings": ["a,b,[{"] * (nodes - 1),
-        "tagged": {"py/tuple": [{"py/bytearray": ""}] * ((nodes - 2) // 2) + [0] * (nodes % 2)},
+        "tagged": {"py/tuple": [{"py/frozenset": []}] * ((nodes - 2) // 2) + [0] * (nodes % 2)},
         "pairs": {"py/dict": [[number, 0] for number in range((nodes - 2) // 3)] + [[0.5, 0]] * ((nodes - 2) % 3 // 2)},
     }[kind]
 

@@ -164,7 +164,7 @@ class TestASynchronousClient:
     ) -> None:
         run = measured()
         client = deaf(run.proxy.json)
-        value, count = b"x" * 10_000, 6_000
+        value, count = b"x" * 10_000, 15_000
         sender = sending(client, request("ECHO", value) * count)
         run.wait_until_still(at_least=20 * MIB)
         assert sender.is_alive()

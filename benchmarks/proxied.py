@@ -1,0 +1,99 @@
+"""A proxy in front of a Redis of its own, for a benchmark, and raw connections to it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from proxy.embedded import EmbeddedRedis
+
+_LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+) for (\w+) clients")
+
+
+class Proxied:
+    """A running proxy."""
+
+    def __init__(self, process: "subprocess.Popen[str]", ports: Mapping[str, int], redis: EmbeddedRedis) -> None:
+        """`ports`: by payload format."""
+        self.ports = ports
+        self.redis = redis
+        self._process = process
+
+    def cpu_seconds(self) -> float:
+        """Processor time that the proxy has used, its converter not included."""
+        times = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self) -> int:
+        """Its memory, that of its converter not included."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def proxied() -> Iterator[Proxied]:
+    """Start both, and end both."""
+    with EmbeddedRedis() as redis:
+        listen = ("--listen", "json=127.0.0.1:0", "--listen", "msgpack=127.0.0.1:0")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "serve", *listen, "--upstream", f"unix://{redis.path}"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        ports = {}
+        for line in process.stderr:
+            if found := _LISTENING.search(line):
+                ports[found[2]] = int(found[1])
+            if " is ready " in line:
+                break
+        try:
+            yield Proxied(process, ports, redis)
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+class Client:
+    """One connection that sends raw requests and counts replies' bytes."""
+
+    def __init__(self, port: int) -> None:
+        """Connect."""
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        """Connected."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.socket.close()
+
+    def exchange(self, request: bytes, size: int) -> None:
+        """Send a request, and read so many bytes of replies."""
+        self.socket.sendall(request)
+        self.take(size)
+
+    def take(self, size: int) -> None:
+        """Read so many bytes. Raises ConnectionError if there are fewer."""
+        while size > 0:
+            data = self.socket.recv(min(size, 1 << 20))
+            if not data:
+                raise ConnectionError("the proxy closed the connection")
+            size -= len(data)
+
+    def reply_size(self, request: bytes) -> int:
+        """How long the reply to a request is, which ends with the reply to a PING behind it."""
+        ping = b"*1\r\n$4\r\nPING\r\n"
+        pong = b"+PONG\r\n"
+        self.socket.sendall(request + ping)
+        came = bytearray()
+        while not came.endswith(pong):
+            came += self.socket.recv(1 << 20)
+        return len(came) - len(pong)
