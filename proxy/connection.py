@@ -90,13 +90,18 @@ class Connection(asyncio.Protocol):
         "_upstream_paused",
         "_upstream_rest",
         "_work",
+        "listener",
         "number",
         "payload",
     )
 
-    def __init__(self, host: Host, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
-        """`payload`: the format that the client speaks. `number`: names the connection in the log."""
+    def __init__(self, host: Host, listener: int, payload: str, policy: Policy, gate: Gate | None, number: int) -> None:
+        """`listener`: the number of the one that it came by. `payload`: the format that the client speaks.
+
+        `number`: names the connection in the log.
+        """
         self._host = host
+        self.listener = listener
         self.payload = payload
         self.number = number
         self._session = Session(policy, gate)
@@ -346,9 +351,9 @@ class Connection(asyncio.Protocol):
 
     # -- what is seen from outside ---------------------------------------------------------------------
 
-    def set_policy(self, policy: Policy) -> None:
+    def set_policy(self, policy: Policy, gate: Gate | None) -> None:
         """For requests from now on."""
-        self._session.set_policy(policy)
+        self._session.set_policy(policy, gate)
 
     @property
     def memory(self) -> int:

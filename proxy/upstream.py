@@ -1,6 +1,7 @@
 """Dialing Redis. Names are resolved at every dial; foreign exceptions become UpstreamError here and nowhere else."""
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from proxy.sentinel import Master, MasterError
 from proxy.session import CommandInfo, Opening
 from proxy.tls import ClientTls, tls_reason
 
+_log = logging.getLogger("proxy.upstream")
 _MAX_CACHED: Final = 4096
 _IDLE: Final = 1.0
 """Seconds that the connection for questions stays open for the next one."""
@@ -42,7 +44,8 @@ class Login(NamedTuple):
         try:
             password = passwords.read(self.password, self.password_file)
         except passwords.PasswordError as error:
-            raise UpstreamError(str(error)) from None
+            _log.error("%s", error)  # not for clients: where secrets are is nothing that strangers should know
+            raise UpstreamError("the proxy cannot log in to Redis: it has no password, and its log says why") from None
         user = () if self.username is None else (self.username.encode(),)
         return Opening(command(b"AUTH", *user, password or b""), _NO_LOGIN)
 
@@ -70,6 +73,8 @@ class Upstream:
         """Seconds that a dial may take, the name's look-up and TLS included."""
         self._command_info: dict[bytes, CommandInfo] = {}
         self._asking = asyncio.Lock()
+        self._failures = 0
+        self._failed = CommandInfo()
         self._asker: _Asker | None = None
         self._idle: asyncio.TimerHandle | None = None
 
@@ -122,13 +127,18 @@ class Upstream:
         """
         if name in self._command_info:
             return self._command_info[name]
+        failures = self._failures
         async with self._asking:
+            if failures != self._failures:  # nobody waits for one after the other to fail
+                return self._failed
             try:
                 async with asyncio.timeout(self.timeout):
                     info = await self._ask(command(b"COMMAND", b"INFO", name))
             except (UpstreamError, OSError, TimeoutError, hiredis.HiredisError) as error:
                 self.close()
-                return CommandInfo(unknown_because=str(error) or f"no answer in {self.timeout:g} s")
+                self._failures += 1
+                self._failed = CommandInfo(unknown_because=str(error) or f"no answer in {self.timeout:g} s")
+                return self._failed
         if info is not None and not info.unknown_because and len(self._command_info) < _MAX_CACHED:
             self._command_info[name] = info  # what it does not know, a module may bring
         return info

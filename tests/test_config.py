@@ -463,6 +463,12 @@ def test_a_proxy_that_logs_in_by_itself_lets_in_only_who_may(write: Write, secre
     assert "listener[0].bind" in error
 
 
+def test_a_password_of_the_wrong_type_is_not_shown_either(write: Write) -> None:
+    (error,) = errors(write(UNIX + "[upstream]\npassword = 12345\n"))
+    assert "12345" not in error
+    assert "********" in error
+
+
 def test_passwords_are_never_shown(write: Write) -> None:
     text = TCP + 'password = "hunter2"\n[upstream]\npassword = "hunter2"\n'
     described = describe(settings(write(text)))

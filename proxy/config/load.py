@@ -208,7 +208,9 @@ class _Draft:
             reason = f"expected {expected(rule.kind)}"
         except ValueError as error:
             reason = str(error)
-        self._refuse(key, f"{reason}, got {shown(rule.mask(value) if isinstance(value, str) else value)}")
+        self._refuse(
+            key, f"{reason}, got {shown(rule.mask(value) if rule.is_secret or isinstance(value, str) else value)}"
+        )
         return _INVALID
 
     def _table(self, source: str, prefix: str, table: Table, fields: Iterable[shape.Field]) -> Table:

@@ -67,7 +67,7 @@ def _command(text: str) -> str:
     return text.upper()
 
 
-def _masked(_secret: str) -> str:
+def _masked(_secret: object) -> str:
     return "********"
 
 
@@ -80,7 +80,7 @@ def _mode(text: str) -> str:
 Bind: TypeAlias = Annotated[str, _parsed(_bind)]
 NonEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
 Path: TypeAlias = NonEmpty | None
-Secret: TypeAlias = Annotated[NonEmpty, _parsed(lambda text: text, mask=_masked)] | None
+Secret: TypeAlias = Annotated[NonEmpty, _parsed(lambda text: text, mask=_masked, is_secret=True)] | None
 
 
 class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

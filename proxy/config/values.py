@@ -21,6 +21,8 @@ class Scalar(Struct, frozen=True):
     kind: shape.Type
     parse: Callable[[Any], Any]
     mask: Callable[[Any], Any]
+    is_secret: bool = False
+    """Not even a value of a wrong type is shown."""
 
 
 def fields_of(struct: type[Struct]) -> tuple[shape.Field, ...]:
@@ -36,7 +38,9 @@ def scalar(kind: shape.Type) -> Scalar:
     if not isinstance(kind, shape.Metadata):
         return Scalar(kind, _unchanged, _unchanged)
     extra = kind.extra or {}
-    return Scalar(kind.type, extra.get("parse", _unchanged), extra.get("mask", _unchanged))
+    return Scalar(
+        kind.type, extra.get("parse", _unchanged), extra.get("mask", _unchanged), extra.get("is_secret", False)
+    )
 
 
 def accepts(kind: shape.Type, value: Any) -> bool:

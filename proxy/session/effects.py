@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Final, NamedTuple
 
 from proxy.codec import CodecError, Transcoder
+
+_UNSAFE_FLAGS: Final = frozenset({"admin", "noscript", "movablekeys", "pubsub", "blocking"})
 
 
 class Half(Enum):
@@ -23,6 +26,19 @@ class Conversion:
 
 Converted = bytes | CodecError
 """What became of one input."""
+
+
+class CommandInfo(NamedTuple):
+    """What the server says of a command that the table does not hold."""
+
+    flags: frozenset[str] = frozenset()
+    unknown_because: str = ""
+    """Why it does not say anything."""
+
+    @property
+    def is_harmless(self) -> bool:
+        """A plain read, whose keys are its arguments."""
+        return "readonly" in self.flags and not self.flags & _UNSAFE_FLAGS
 
 
 @dataclass(frozen=True, slots=True)

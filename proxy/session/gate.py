@@ -23,6 +23,8 @@ _NO_PASSWORD: Final = writers.error(
 )
 _SYNTAX: Final = writers.error("ERR syntax error")
 _ARITY: Final = writers.error("ERR wrong number of arguments for 'auth' command")
+_HELLO_OPTIONS: Final = {b"AUTH": 2, b"SETNAME": 1}
+"""With the number of their operands."""
 _USER: Final = b"default"
 
 _MOST_ARGUMENTS: Final = 10
@@ -70,20 +72,22 @@ class Gate(NamedTuple):
 
 
 def without_login(args: list[bytes]) -> Hello:
-    """A HELLO whose AUTH is taken out; what is odd about it is left for Redis to say."""
+    r"""A HELLO whose AUTH is taken out. Of an option that is none of Redis' nothing follows: Redis must refuse it.
+
+    Redis compares options as C strings, for which `AUTH\0x` is AUTH: they are read, and written, up to a NUL.
+    """
     kept, login = args[:2], None
     rest = args[2:]
     while rest:
-        option = rest[0].upper()
-        if option == b"AUTH" and len(rest) >= 3:
+        option = rest[0].partition(b"\0")[0]
+        operands = _HELLO_OPTIONS.get(option.upper())
+        if operands is None or len(rest) <= operands:
+            return Hello([*kept, option], login)  # a syntax error, as it was
+        if option.upper() == b"AUTH":
             login = rest[1], rest[2]
-            rest = rest[3:]
-        elif option == b"SETNAME" and len(rest) >= 2:
-            kept += rest[:2]
-            rest = rest[2:]
         else:
-            kept += rest
-            rest = []
+            kept += (option, *rest[1 : 1 + operands])
+        rest = rest[1 + operands :]
     return Hello(kept, login)
 
 

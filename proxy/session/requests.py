@@ -20,7 +20,7 @@ from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
 from proxy.session import inline, managed, words
 from proxy.session.conversation import Conversation
-from proxy.session.effects import Conversion, Converted, Half
+from proxy.session.effects import CommandInfo, Conversion, Converted, Half
 from proxy.session.entries import (
     BLOCKING,
     PASS,
@@ -51,6 +51,7 @@ from proxy.session.gate import (
 )
 from proxy.session.words import OURS
 
+_BLOCK_IF_ASKED: Final = frozenset({b"XREAD", b"XREADGROUP"})
 _POISON: Final = writers.command(b"GET")
 _TOO_MUCH_QUEUED: Final = Refusal(
     writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
@@ -59,7 +60,6 @@ _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
 _EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
 """No server has a command with a longer name (bytes): it is not asked about one."""
-_UNSAFE_FLAGS: Final = frozenset({"admin", "noscript", "movablekeys", "pubsub", "blocking"})
 
 _TURNING: Final = {
     Turn.MULTI: Turning(Step.MULTI),
@@ -88,19 +88,6 @@ class Stall(Enum):
     """Nothing more is read: QUIT, a protocol error."""
 
 
-class CommandInfo(NamedTuple):
-    """What the server says of a command that the table does not hold."""
-
-    flags: frozenset[str] = frozenset()
-    unknown_because: str = ""
-    """Why it does not say anything."""
-
-    @property
-    def is_harmless(self) -> bool:
-        """A plain read, whose keys are its arguments."""
-        return "readonly" in self.flags and not self.flags & _UNSAFE_FLAGS
-
-
 class _Encoding(NamedTuple):
     """A request whose values are being encoded."""
 
@@ -117,11 +104,11 @@ class RequestHalf:
         "_conversation",
         "_encode_budget",
         "_encoding",
-        "_gate",
         "_looking_up",
         "_parser",
         "_waiting",
         "conversions",
+        "gate",
         "lookups",
         "out",
         "policy",
@@ -134,7 +121,7 @@ class RequestHalf:
         self.policy = policy
         self.setup: tuple[Opening, ...] = ()
         """The proxy's own commands, sent first and again after whatever undoes them."""
-        self._gate = gate
+        self.gate = gate
         self._admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
@@ -157,8 +144,8 @@ class RequestHalf:
 
     @property
     def begun(self) -> bool:
-        """The client has sent a first command."""
-        return self._parser.begun
+        """The client has sent a first command, and the password where it needs one."""
+        return self._parser.begun and self._admitted
 
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
@@ -228,7 +215,13 @@ class RequestHalf:
         elif any(map(self.policy.may_reach, command.patterns(args))):
             self._refuse(f"{OURS}a pattern of {words.name(command)} may reach keys that hold cached values")
         else:
-            self._send(raw, BLOCKING if command.blocking else PASS)
+            self._send(raw, BLOCKING if self._may_block(command, args) else PASS)
+
+    def _may_block(self, command: Command, args: list[bytes]) -> bool:
+        """Whether the reply may wait for others: not inside MULTI, nor for XREAD without BLOCK."""
+        if not command.blocking or self._conversation.in_multi:
+            return False
+        return command.name not in _BLOCK_IF_ASKED or b"BLOCK" in map(bytes.upper, args)
 
     def _send(self, raw: bytes, entry: Entry) -> None:
         """Write upstream and expect the reply: always in one step."""
@@ -333,7 +326,7 @@ class RequestHalf:
         if take is None or any(map(self.policy.match, command.keys(request.args))):
             return True
         needs_setup = command.turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
-        is_login = command.turn is Turn.AUTH and self._gate is not None
+        is_login = command.turn is Turn.AUTH and self.gate is not None
         if command.turn in _BARRIERS or needs_setup or is_login:
             self.stall = Stall.BARRIER
             if self._conversation.entries:
@@ -355,13 +348,14 @@ class RequestHalf:
         # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
         skipped, self._conversation.skip_next = self._conversation.skip_next, False
         self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
-        self._admitted = self._gate is None or self._gate.is_open
+        if len(request.args) == 1:  # else Redis refuses it
+            self._admitted = self.gate is None or self.gate.is_open
 
     def _hello(self, _turn: Turn, request: Request) -> None:
         args, raw = request
-        if self._gate is not None:
+        if self.gate is not None:
             args, login = without_login(args)
-            if login is not None and not self._gate.admits(*login):
+            if login is not None and not self.gate.admits(*login):
                 self._reply(WRONGPASS)
                 return
             self._admitted = self._admitted or login is not None
@@ -373,12 +367,12 @@ class RequestHalf:
         self._send(raw, Hello({b"2": 2, b"3": 3}.get(version)))
 
     def _authenticate(self, _turn: Turn, request: Request) -> None:
-        if self._gate is None:
+        if self.gate is None:
             self._send(request.raw, PASS)
         elif self._conversation.in_multi:
             self._refuse(f"{OURS}AUTH is refused inside MULTI, because the proxy answers it itself")
         else:
-            answer = self._gate.answer(request.args)
+            answer = self.gate.answer(request.args)
             self._admitted = self._admitted or answer is OK
             self._reply(answer)
 

@@ -8,11 +8,11 @@ pile up. After an effect `close` there are no more effects.
 from proxy.policy import Policy
 from proxy.resp import FramingError, writers
 from proxy.session.conversation import Conversation
-from proxy.session.effects import Close, Converted, Effects, Half
+from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half
 from proxy.session.entries import Blocking, Opening
 from proxy.session.gate import Gate
 from proxy.session.replies import ReplyHalf
-from proxy.session.requests import CommandInfo, RequestHalf, Stall
+from proxy.session.requests import RequestHalf, Stall
 from proxy.session.words import OURS
 
 
@@ -73,9 +73,10 @@ class Session:
         self._conversation.close_reason = text
         return self._effects()
 
-    def set_policy(self, policy: Policy) -> None:
-        """From the next request on; what is under way keeps its rule."""
+    def set_policy(self, policy: Policy, gate: Gate | None = None) -> None:
+        """From the next request on; what is under way keeps its rule, and who is in stays in."""
         self._requests.policy = policy
+        self._requests.gate = gate
 
     # -- what it is waiting for ------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.resp.writers import command
 from proxy.session import Gate
-from tests.session.playbook import POISON, Playbook
+from tests.session.playbook import POISON, Playbook, policy
 
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
 WRONG = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
@@ -71,3 +71,53 @@ def test_a_gate_without_a_password_is_open_but_answers_auth_itself() -> None:
     played = play(None).command(b"PING").to_upstream(command(b"PING")).replies(b"+PONG\r\n").to_client(b"+PONG\r\n")
     played.command(b"AUTH", b"x").to_upstream(POISON).replies(ERROR)
     assert played.client.startswith(b"-ERR AUTH <password> called without any password configured")
+
+
+@pytest.mark.parametrize(
+    ("options", "forwarded"),
+    [
+        ((b"AUTH\0", b"default", b"zzz"), None),
+        ((b"auth\0x", b"other", b"otherpw"), None),
+        ((b"SETNAME\0", b"x", b"AUTH", b"default", b"q"), None),
+        ((b"AUTH", b"default", b"sesame", b"auth\0", b"default", b"zzz"), None),
+        ((b"FOO", b"AUTH", b"default", b"q"), (b"FOO",)),
+        ((b"FOO\0", b"x", b"AUTH", b"default", b"q"), (b"FOO",)),
+        ((b"SETNAME\0", b"x"), (b"SETNAME", b"x")),
+        ((b"SETNAME", b"x", b"FOO"), (b"SETNAME", b"x", b"FOO")),
+        ((b"SETNAME",), (b"SETNAME",)),
+        ((b"AUTH\0", b"default"), (b"AUTH",)),
+        ((b"", b"AUTH", b"default", b"q"), (b"",)),
+    ],
+)
+def test_no_spelling_of_auth_reaches_redis(options: tuple[bytes, ...], forwarded: tuple[bytes, ...] | None) -> None:
+    """Redis compares options as C strings."""
+    played = play().command(b"AUTH", b"sesame").to_upstream(POISON).replies(ERROR).to_client(b"+OK\r\n")
+    played.command(b"HELLO", b"2", *options)
+    if forwarded is None:
+        played.to_upstream(POISON).replies(ERROR).to_client(WRONG)
+    else:
+        played.to_upstream(command(b"HELLO", b"2", *forwarded))
+
+
+def test_a_new_password_is_asked_of_open_connections_too() -> None:
+    inside = play().command(b"AUTH", b"sesame").replies(ERROR).to_client(b"+OK\r\n")
+    outside = play()
+    for played in (inside, outside):
+        played.session.set_policy(policy(), Gate(b"new"))
+    inside.command(b"PING").replies(b"+PONG\r\n").to_client(b"+PONG\r\n")
+    inside.command(b"AUTH", b"sesame").replies(ERROR).to_client(WRONG)
+    outside.command(b"AUTH", b"sesame").replies(ERROR).command(b"AUTH", b"new").replies(ERROR)
+    outside.to_client(WRONG + b"+OK\r\n")
+
+
+def test_a_stranger_has_not_begun() -> None:
+    played = play().command(b"PING").replies(ERROR).to_client(NOAUTH)
+    assert not played.session.has_begun
+    played.command(b"AUTH", b"sesame").replies(ERROR).to_client(b"+OK\r\n")
+    assert played.session.has_begun
+
+
+def test_a_reset_that_redis_refuses_closes_no_gate() -> None:
+    played = play().command(b"AUTH", b"sesame").replies(ERROR).to_client(b"+OK\r\n").command(b"RESET", b"x")
+    played.replies(b"-ERR wrong number\r\n").command(b"PING").replies(b"+PONG\r\n")
+    played.to_client(b"-ERR wrong number\r\n+PONG\r\n")
