@@ -8,10 +8,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
+import msgspec
+
 from proxy import __version__
 from proxy.acceptor import Acceptor
 from proxy.assembly import gates_for, policy_for, upstream_for
-from proxy.config import Listener, Settings, TcpAddress
+from proxy.config import Limits, Listener, Settings, TcpAddress
 from proxy.connection import Connection, UpstreamSide
 from proxy.converter import Converter
 from proxy.descriptors import clients_at_most
@@ -76,7 +78,7 @@ class Server:
         self._most_clients = settings.limits.clients
         self.metrics = Metrics(__version__)
         self._turns = Turns()
-        self._watch = Watch(self._connections, settings.limits, self.metrics, settings.server.workers)
+        self._watch = Watch(self._connections, _share(settings), self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
 
     # -- life ------------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ class Server:
             for use in fresh:
                 use()
             self._settings, self._policies, self._gates = settings, policies, gates
-            self._watch.limits = settings.limits
+            self._watch.limits = _share(settings)
             self._count_descriptors()
             self.buffered_bytes = settings.limits.buffered_bytes
             self._upstream.timeout = settings.limits.connect_timeout
@@ -270,6 +272,13 @@ class Server:
             self._seats.leave()
             if not self._connections:
                 self._all_gone.set()
+
+
+def _share(settings: Settings) -> Limits:
+    """The limits of one process: what all clients together may hold is divided among the workers."""
+    limits = settings.limits
+    share = limits.total_buffered_bytes // settings.server.workers
+    return msgspec.structs.replace(limits, total_buffered_bytes=share)
 
 
 def _policies(settings: Settings) -> dict[str, Policy]:

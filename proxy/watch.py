@@ -59,14 +59,10 @@ class Watched(Protocol):
 class Watch:
     """Watches all connections of a process."""
 
-    def __init__(self, connections: Collection[Watched], limits: Limits, metrics: Metrics, workers: int = 1) -> None:
-        """`connections`: those that there are, whenever one looks. `limits` may be exchanged later.
-
-        `workers`: how many processes share the limit on all buffers together.
-        """
+    def __init__(self, connections: Collection[Watched], limits: Limits, metrics: Metrics) -> None:
+        """`connections`: those that there are, whenever one looks. `limits` may be exchanged later."""
         self._connections = connections
         self._metrics = metrics
-        self._workers = workers
         self._uncounted = 0
         self.limits = limits
 
@@ -98,16 +94,16 @@ class Watch:
     def received(self, size: int) -> None:
         """So many bytes have come in, from whomever: memory grows by nothing else."""
         self._uncounted += size
-        if self._uncounted * _SHARE * self._workers > self.limits.total_buffered_bytes:
+        if self._uncounted * _SHARE > self.limits.total_buffered_bytes:
             self._evict({connection: connection.memory for connection in self._connections})
 
     def _evict(self, memory: dict[Watched, int]) -> None:
         """Close whoever holds most, until what is left is little enough."""
         self._uncounted = 0
         limit = self.limits.total_buffered_bytes
-        total, most = sum(memory.values()), limit // self._workers
-        for connection in sorted(memory, key=memory.__getitem__, reverse=True) if total > most else ():
-            if total <= most:
+        total = sum(memory.values())
+        for connection in sorted(memory, key=memory.__getitem__, reverse=True) if total > limit else ():
+            if total <= limit:
                 break
             total -= memory[connection]
             self._metrics.closed["total_buffered_bytes"] += 1

@@ -33,9 +33,9 @@ class Seen:
         self.gone.set()
 
 
-def watching(connections: list[Seen], workers: int = 1, **limits: float) -> tuple[Watch, Metrics]:
+def watching(connections: list[Seen], **limits: float) -> tuple[Watch, Metrics]:
     metrics = Metrics("0")
-    return Watch(connections, Limits(**limits), metrics, workers), metrics  # type: ignore[arg-type]
+    return Watch(connections, Limits(**limits), metrics), metrics  # type: ignore[arg-type]
 
 
 async def looked_at(**limits: float) -> Deadlines:
@@ -113,16 +113,6 @@ def test_memory_is_counted_when_a_quarter_of_the_limit_has_come_in() -> None:
     assert not seen.evicted
     watch.received(1)
     assert seen.evicted
-
-
-def test_workers_share_the_limit() -> None:
-    seen = [Seen(1, 3 * MIB), Seen(2, 2 * MIB)]
-    watch, _ = watching(seen, workers=4, total_buffered_bytes=16 * MIB)
-    watch.received(MIB)
-    assert not seen[0].evicted
-    watch.received(1)
-    assert seen[0].evicted
-    assert not seen[1].evicted
 
 
 async def test_it_is_counted_with_every_look_too() -> None:

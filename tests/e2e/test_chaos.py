@@ -19,7 +19,7 @@ from tests.e2e.conftest import PrivateRedis, StartProxy
 from tests.e2e.proxy_process import wait_until
 from tests.e2e.relay import Lines, Relay, straight, trouble
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "9"))
 SEED = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**9))
 CLIENTS = 6
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")

@@ -407,7 +407,7 @@ class TestDescriptorsRunOut:
         room = proxy.descriptors() + 7
         resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (room, room))
         with ExitStack() as stack:
-            for _ in range(60):
+            for _ in range(20):
                 stack.enter_context(Wire(proxy.json))
             before = proxy.cpu_seconds()
             for _ in range(10):

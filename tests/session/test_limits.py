@@ -2,10 +2,11 @@
 
 import pytest
 
+from proxy.codec import Options, PayloadError
 from proxy.policy import SessionLimits
 from proxy.resp import RequestLimits
 from proxy.resp.writers import command
-from tests.session.playbook import POISON, Playbook, policy
+from tests.session.playbook import POISON, Playbook, StubCodec, policy, rule
 
 PING, MULTI, EXEC, DISCARD = command(b"PING"), command(b"MULTI"), command(b"EXEC"), command(b"DISCARD")
 GET = command(b"GET", b"m:a")
@@ -157,3 +158,27 @@ class TestWhatIsDue:
 
     def test_an_inline_one_is_one(self) -> None:
         assert Playbook(policy(limits=SessionLimits(request=RequestLimits()))).sends(b"PING\r\n").session.has_begun
+
+
+class Brief(StubCodec):
+    """Everything exceeds its small limits, but for what is wrong under any."""
+
+    def encode(self, payload: bytes) -> bytes:
+        super().encode(payload)
+        raise PayloadError("more than 1 nodes ([limits] nodes)")
+
+
+class TestSmallLimitsOnTheLoop:
+    def test_a_payload_beyond_them_goes_to_the_converter(self) -> None:
+        played = Playbook(policy(rule(brief=Brief(Options())))).command(b"SET", b"m:a", b"v").to_upstream(b"")
+        assert len(played.conversions) == 1
+        played.converts().to_upstream(command(b"SET", b"m:a", b"!v"))
+
+    def test_so_does_a_command_with_one_such_payload_among_others(self) -> None:
+        played = Playbook(policy(rule(b"s:*"), rule(brief=Brief(Options()))))
+        played.command(b"MSET", b"s:a", b"1", b"m:a", b"2").to_upstream(b"")
+        played.converts().to_upstream(command(b"MSET", b"s:a", b"!1", b"m:a", b"!2"))
+
+    def test_what_is_wrong_under_any_limits_is_said_at_once(self) -> None:
+        played = Playbook(policy(rule(brief=Brief(Options())))).command(b"SET", b"m:a", b"bad").to_upstream(POISON)
+        assert not played.conversions
