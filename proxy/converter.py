@@ -1,6 +1,8 @@
 """Large conversions, in a process of their own: a thread would hold up every other client (it shares the lock).
 
-Parent and child speak in `frames`; neither ever unpickles.
+Parent and child speak in `frames`, each followed by the values that it is about, as they are: within the frame they
+would be copied on the loop, megabytes there and back. Neither ever unpickles.
+
 The child is started by the first large value, and again if it dies: then what it had is answered with an error.
 """
 
@@ -26,18 +28,24 @@ _STREAM_LIMIT: Final = 1024 * 1024
 
 
 class _Job(msgspec.Struct, array_like=True):
-    """The inputs of one conversion."""
+    """One conversion: of each input its options and its size; the inputs follow."""
 
     number: int
     encode: bool
-    inputs: list[tuple[Options, bytes]]
+    inputs: list[tuple[Options, int]]
 
 
 class _Done(msgspec.Struct, array_like=True):
-    """What became of each input: its bytes, or (where that is not empty) the text of an error."""
+    """What became of each input: the size of the result, or (where that is not empty) the text of an error.
+
+    The results follow.
+    """
 
     number: int
-    results: list[tuple[bytes, str]]
+    results: list[tuple[int, str]]
+
+
+_Results = list[tuple[bytes, str]]
 
 
 class Converter:
@@ -49,7 +57,7 @@ class Converter:
         self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(_JOBS_AT_ONCE)
-        self._waiting: dict[int, asyncio.Future[_Done]] = {}
+        self._waiting: dict[int, asyncio.Future[_Results]] = {}
         self._next = 0
 
     async def convert(self, conversion: Conversion) -> list[Converted]:
@@ -58,24 +66,26 @@ class Converter:
         family = PayloadError if encode else UndecodableError
         await self._slots.acquire()
         try:
-            done = await self._convert(encode, conversion)
+            results = await self._convert(encode, conversion)
         except (OSError, ValueError) as error:
             _log.error("the converter process failed: %s", error)
             return [family("the converter process ended; try again") for _ in conversion.inputs]
-        return [family(error) if error else data for data, error in done.results]
+        return [family(error) if error else data for data, error in results]
 
-    async def _convert(self, encode: bool, conversion: Conversion) -> _Done:
+    async def _convert(self, encode: bool, conversion: Conversion) -> _Results:
         """Raises OSError if the process dies. The slot is free once the process has answered, cancelled or not."""
-        future: asyncio.Future[_Done] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_Results] = asyncio.get_running_loop().create_future()
         future.add_done_callback(lambda _: self._slots.release())
         try:
             async with self._starting:
                 process = await self._running()
             self._next += 1
-            job = _Job(self._next, encode, [(transcoder.options, data) for transcoder, data in conversion.inputs])
+            job = _Job(self._next, encode, [(transcoder.options, len(data)) for transcoder, data in conversion.inputs])
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
             # Not drained: few jobs are under way, and how a broken pipe ends is for `_read` alone to say.
             process.stdin.write(framed(job))
+            for _, data in conversion.inputs:
+                process.stdin.write(data)
         except BaseException:
             future.cancel()
             raise
@@ -100,9 +110,10 @@ class Converter:
         try:
             while True:
                 done = decoder.decode(await next_document(process.stdout))
+                results = [(await process.stdout.readexactly(size), error) for size, error in done.results]
                 future = self._waiting.pop(done.number, None)
                 if future is not None and not future.done():
-                    future.set_result(done)
+                    future.set_result(results)
         except (asyncio.IncompleteReadError, OSError):
             # It counts as gone before its exit is known, or a job handed to it until then would wait for ever.
             if self._process is process:
@@ -136,9 +147,12 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     transcoders: dict[Options, Transcoder] = {}
     while (document := read_document(stdin)) is not None:
         job = decoder.decode(document)
-        done = _Done(job.number, [_converted(transcoders, job.encode, *each) for each in job.inputs])
-        stdout.write(framed(done))
+        results = [_converted(transcoders, job.encode, options, stdin.read(size)) for options, size in job.inputs]
+        stdout.write(framed(_Done(job.number, [(len(data), error) for data, error in results])))
+        for data, _ in results:
+            stdout.write(data)
         stdout.flush()
+        del results
         gc.collect()
 
 

@@ -95,7 +95,8 @@ def test_whoever_holds_most_must_go_until_the_rest_is_within_the_limit(
     monkeypatch.setattr(logging.getLogger("proxy"), "propagate", True)  # whatever another test has configured
     connections = [Seen(number, size * MIB) for number, size in enumerate(memory)]
     watch, metrics = watching(connections, total_buffered_bytes=12 * MIB)
-    watch.received(12 * MIB)
+    with caplog.at_level(logging.WARNING, logger="proxy.watch"):
+        watch.received(12 * MIB)
     assert {seen.number for seen in connections if seen.evicted} == set(evicted)
     assert metrics.closed["total_buffered_bytes"] == len(evicted) == len(caplog.records)
     for number in evicted:
