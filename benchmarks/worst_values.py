@@ -112,7 +112,7 @@ _DECODED: Final = {
     "FRAMEs": _Flood(b"\x95\0\0\0\0\0\0\0\0" * 2, 1, b"\x80\x04N", b"."),
     "classes": _Flood(b"cdatetime\ndatetime\n0" * 2, 3, b"\x80\x04N", b"."),
     "lists in lists": _Flood(b"]" * 99 + b"a" * 98, 99),
-    "sets never used": _Flood(b"\x8f", 2, b"\x80\x04", b"."),
+    "sets never used": _Flood(b"\x8f", 1, b"\x80\x04", b"."),
 }
 
 
