@@ -173,7 +173,7 @@ def test_while_it_loads_its_data(
 ) -> None:
     private_redis.start("--appendonly", "no")
     with redis.Redis(unix_socket_path=private_redis.unix) as own:
-        own.mset({f"k{number}": "v" for number in range(500)})
+        own.mset({f"k{number}": "v" for number in range(5_000)})
         own.save()
     private_redis.kill()
     slowly = ("--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
@@ -182,6 +182,8 @@ def test_while_it_loads_its_data(
     client = connect(proxy.json)
     client.send(pipeline(f"SET {KEY} [1]", f"GET {KEY}", "PING"))
     assert client.replies(3) == b"-LOADING Redis is loading the dataset in memory\r\n" * 3
+    with redis.Redis(unix_socket_path=private_redis.unix) as own:
+        own.config_set("key-load-delay", 0)  # it would take ten seconds
     wait_until(lambda: client("SET", KEY, "[1]") == b"+OK\r\n", "the data to be loaded")
     assert client("GET", KEY) == b"$3\r\n[1]\r\n"
 
@@ -191,11 +193,13 @@ def test_no_place_left_for_clients(start_proxy: StartProxy, private_redis: Priva
     proxy = start_proxy("--upstream", f"unix://{private_redis.unix}")
     first, second = connect(proxy.json), connect(proxy.json)
     assert first("PING") == second("PING") == b"+PONG\r\n"
+    full = b"-ERR max number of clients reached\r\n"
     for early in (b"", pipeline("PING"), pipeline(f"SET {KEY} [1]") * 1_000):
         third = connect(proxy.json)
         with suppress(OSError):
             third.send(early)
-        assert third.until_closed() == b"-ERR max number of clients reached\r\n"
+        # Redis closes with what was sent unread: the reset may overtake its words, as on the way to a direct client.
+        assert third.until_closed() in ((full, b"") if early else (full,))
     second.close()
 
     def served() -> bool:
