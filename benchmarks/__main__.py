@@ -59,7 +59,7 @@ def fairness(seconds: float, only: str | None) -> None:
 
 
 @main.command()
-@click.option("--commands", default=300_000, show_default=True, help="10000000 takes about half an hour.")
+@click.option("--commands", default=300_000, show_default=True, help="How many pass through; 10000000 tell more.")
 @click.option("--parts", default=10, show_default=True, help="How often the memory is looked at.")
 def soak(commands: int, parts: int) -> None:
     """Whether the proxy grows with what passes through it."""
