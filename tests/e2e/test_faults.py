@@ -17,7 +17,7 @@ from tests.e2e.admin import metric
 from tests.e2e.conftest import PrivateRedis, RedisServer, StartProxy, without
 from tests.e2e.proxy_process import Address, ProxyProcess, wait_until
 from tests.e2e.relay import End, Line, Lines, Relay, cut_after, stall_after, straight, trickle
-from tests.e2e.wire import Wire, pipeline, request
+from tests.e2e.wire import Wire, is_served, pipeline, request
 
 Connect = Callable[[Address], Wire]
 StartRelay = Callable[[Address, Lines], Relay]
@@ -415,10 +415,5 @@ class TestDescriptorsRunOut:
             assert proxy.cpu_seconds() - before < 0.3
         assert len(proxy.lines) < 500
 
-        def recovered() -> bool:
-            with suppress(AssertionError, OSError), Wire(proxy.json) as client:
-                return client("PING") == b"+PONG\r\n"
-            return False
-
-        wait_until(recovered, "a client to be served again")
+        wait_until(lambda: is_served(proxy.json), "a client to be served again")
         assert first("PING") == b"+PONG\r\n"

@@ -10,7 +10,7 @@ import redis
 
 from tests.e2e.conftest import PrivateRedis, StartProxy
 from tests.e2e.proxy_process import Address, ProxyProcess, wait_until
-from tests.e2e.wire import Wire, pipeline
+from tests.e2e.wire import Wire, is_served, pipeline
 
 Connect = Callable[[Address], Wire]
 Condition = Callable[[redis.Redis], AbstractContextManager[None]]
@@ -202,11 +202,6 @@ def test_no_place_left_for_clients(start_proxy: StartProxy, private_redis: Priva
         assert third.until_closed() in ((full, b"") if early else (full,))
     second.close()
 
-    def served() -> bool:
-        with suppress(AssertionError, OSError), Wire(proxy.json) as client:
-            return client("PING") == b"+PONG\r\n"
-        return False
-
-    wait_until(served, "a place to be free")
+    wait_until(lambda: is_served(proxy.json), "a place to be free")
     assert first("PING") == b"+PONG\r\n"
     proxy.expect(r"WARNING +\[\d+\] Redis closed with \d+ replies outstanding")

@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Self
 
 from tests.e2e.proxy_process import Address, connected
@@ -112,3 +113,10 @@ def end_of_value(data: bytearray, start: int) -> int:
         elif kind in _ELEMENTS:
             left += max(int(header), 0) * _ELEMENTS[kind] + (kind == b"|")
     return at
+
+
+def is_served(address: Address) -> bool:
+    """Whether a new client gets an answer."""
+    with suppress(AssertionError, OSError), Wire(address) as client:
+        return client("PING") == b"+PONG\r\n"
+    return False
