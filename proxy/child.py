@@ -19,6 +19,8 @@ from proxy.metrics import Snapshot
 _DECODER: Final = msgspec.msgpack.Decoder(ToSupervisor)
 _METRICS_TIMEOUT: Final = 1.0
 """Seconds that a worker may take to say its numbers, before those that it said last are taken."""
+_PULSE: Final = 1.0
+"""Seconds between an answer, or the lack of one, and the next question."""
 _RELOAD_TIMEOUT: Final = 10.0
 """Seconds that a worker may take to look at new settings, and to take them."""
 
@@ -35,7 +37,7 @@ class Child:
         self._writer = writer
         self._requests = count(1)
         self._waiting: dict[int, asyncio.Future[ToSupervisor]] = {}
-        self._failure = ""
+        self._why_ended = ""
         self.is_ready = False
         self.metrics: Snapshot = {}
         """What it last said."""
@@ -75,7 +77,7 @@ class Child:
                 waiting.set_exception(ConnectionError("it has ended"))
         code = await self._process.wait()
         self._writer.close()
-        return f"cannot start: {self._failure}" if self._failure else _how(code)
+        return self._why_ended or _how(code)
 
     def _hear(self, message: ToSupervisor, ready: Callable[[], None]) -> None:
         match message:
@@ -83,7 +85,7 @@ class Child:
                 self.is_ready = True
                 ready()
             case Failed(reason):
-                self._failure = reason
+                self._why_ended = f"cannot start: {reason}"
             case Numbers(request, metrics):
                 self.metrics = metrics
                 self._answer(request, message)
@@ -95,11 +97,26 @@ class Child:
         if future is not None and not future.done():
             future.set_result(message)
 
-    async def refresh_metrics(self) -> None:
-        """Ask for its numbers. Where it does not answer, `metrics` stays as it was."""
+    async def refresh_metrics(self) -> bool:
+        """Ask for its numbers. Where it does not answer (False), `metrics` stays as it was."""
         with suppress(OSError):
             async with asyncio.timeout(_METRICS_TIMEOUT):
                 await self._ask(AskMetrics)
+                return True
+        return False
+
+    async def feel_pulse(self, patience: float) -> None:
+        """Ask for its numbers again and again, so that hardly any are lost with it; kill it if it hangs.
+
+        `patience`: seconds without an answer (0: any number of them). Questions are counted, not time: where the whole
+        proxy was suspended, nobody has hung.
+        """
+        silent = 0
+        while not patience or silent * (_PULSE + _METRICS_TIMEOUT) < patience:
+            await asyncio.sleep(_PULSE)
+            silent = 0 if await self.refresh_metrics() or not self.is_ready else silent + 1
+        self._why_ended = f"has not answered for {patience:g} s and was killed"
+        self.kill()
 
     async def prepare(self, settings: Settings) -> str:
         """Have it look at settings; why it cannot take them, empty if it can."""

@@ -1,6 +1,7 @@
 """The parent of several workers: it serves no client, but sees to it that its workers do, and speaks for all of them.
 
-A worker that ends is replaced: at once if it had served for long, else after a while that doubles each time.
+A worker that ends is replaced: at once if it had served for long, else after a while that doubles each time. One that
+hangs is ended.
 """
 
 import asyncio
@@ -175,9 +176,12 @@ class Supervisor:
             self._children[number] = child
         if self._stop.is_set():  # the others were told when this one was not there yet
             child.stop()
+        patience = self._settings.server.worker_timeout
+        pulse = self._tasks.start(child.feel_pulse(patience), f"feel the pulse of worker {number}")
         try:
             return await child.ended(lambda: self._ready(number))
         finally:
+            pulse.cancel()
             del self._children[number]
             self._seats.vacate(number)
             self._gone.add(child.metrics, gone=True)

@@ -180,6 +180,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1
+    worker_timeout: Annotated[float, Meta(ge=0, le=3600)] = 30.0
     drain_timeout: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 

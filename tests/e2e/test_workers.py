@@ -209,6 +209,20 @@ class TestAWorkerThatEnds:
         proxy.wait_for_line("has ended as it was told to")
         wait_until(lambda: workers.metric("workers") == 2, "another worker")
 
+    def test_one_that_hangs_is_replaced_and_what_it_counted_is_kept(self, workers: Workers, connect: Connect) -> None:
+        proxy = workers.start(env={"FLASK_CACHE_PROXY_SERVER_WORKER_TIMEOUT": "2"})
+        clients = [connect(workers.unix) for _ in range(4)]
+        assert {client("PING") for client in clients} == {b"+PONG\r\n"}
+        assert workers.metric("accepted_clients_total") == 4
+        proxy.expect("WARNING worker [12] has not answered for 2 s and was killed; another is started in")
+        hung = min(pids(proxy))
+        os.kill(hung, signal.SIGSTOP)
+        proxy.wait_for_line("has not answered")
+        wait_until(lambda: workers.metric("workers") == 2, "another worker")
+        assert hung not in pids(proxy)
+        assert workers.metric("accepted_clients_total") == 4
+        assert {client("PING") for client in clients if not is_closed(client)} == {b"+PONG\r\n"}
+
     def test_none_is_ready_while_none_can_start(self, workers: Workers, direct: redis.Redis) -> None:
         ours = new_authority(workers.home / "ours")
         certificate, key = ours.issue("proxy", "127.0.0.1")
