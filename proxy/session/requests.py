@@ -70,6 +70,8 @@ _TURNING: Final = {
     Turn.MONITOR: Turning(Step.MONITOR),
     Turn.SELECT: Turning(Step.SELECT),
 }
+_PROTOCOLS: Final = {b"2": 2, b"3": 3}
+"""As HELLO names them, and in no other spelling."""
 _BEFORE_THE_PASSWORD: Final = frozenset({Turn.AUTH, Turn.HELLO, Turn.RESET, Turn.QUIT})
 _LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QUIT])
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
@@ -353,18 +355,21 @@ class RequestHalf:
 
     def _hello(self, _turn: Turn, request: Request) -> None:
         args, raw = request
+        protocol = _PROTOCOLS.get(args[1]) if len(args) > 1 else None
         if self.gate is not None:
-            args, login = without_login(args)
-            if login is not None and not self.gate.admits(*login):
-                self._reply(WRONGPASS)
-                return
-            self._admitted = self._admitted or login is not None
-            if not self._admitted:
-                self._reply(NOAUTH_HELLO)
-                return
+            if len(args) > 1 and protocol is None:
+                args = args[:2]  # of an unknown version Redis reads no further, nor does it ask who it is
+            else:
+                args, login = without_login(args)
+                if login is not None and not self.gate.admits(*login):
+                    self._reply(WRONGPASS)
+                    return
+                self._admitted = self._admitted or login is not None
+                if not self._admitted:
+                    self._reply(NOAUTH_HELLO)
+                    return
             raw = writers.command(*args)
-        version = args[1] if len(args) > 1 else b""
-        self._send(raw, Hello({b"2": 2, b"3": 3}.get(version)))
+        self._send(raw, Hello(protocol))
 
     def _authenticate(self, _turn: Turn, request: Request) -> None:
         if self.gate is None:

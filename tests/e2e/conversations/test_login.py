@@ -64,6 +64,8 @@ CONVERSATIONS = {
     "nothing without the password": "PING|GET a|SET a 1|MULTI|EXEC|HELLO|HELLO 3|SELECT 1|SUBSCRIBE a|CLIENT REPLY OFF|MONITOR|RESET|GET a",
     "AUTH": "AUTH wrong|GET a|AUTH sesame|GET a|AUTH default sesame|AUTH nobody sesame|GET a|AUTH|AUTH a b c|AUTH wrong|GET a",
     "HELLO with AUTH": "HELLO 3 AUTH default wrong|GET none|HELLO 3 AUTH default sesame SETNAME me|GET none|CLIENT GETNAME|HELLO 2|GET none|HELLO 3 AUTH nobody x SETNAME y|CLIENT GETNAME",
+    "HELLO of no known version": "HELLO 9 AUTH default sesame|GET none|HELLO x AUTH default sesame|GET none|HELLO 9|HELLO 03|HELLO 9 AUTH default wrong|"
+    "HELLO 9 FOO|GET none|HELLO 3 AUTH default sesame SETNAME|GET none|HELLO 9 AUTH default wrong|GET none",
     "odd HELLOs": "AUTH sesame|HELLO 9|HELLO x|HELLO 3 SETNAME|HELLO 3 AUTH x|HELLO 3 FOO|HELLO 2 SETNAME a AUTH default sesame",
     "RESET logs out": "AUTH sesame|GET a|SELECT 3|RESET|GET a|AUTH sesame|GET a|HELLO 3|RESET|AUTH sesame|GET none",
     "QUIT without the password": "QUIT",
