@@ -7,12 +7,11 @@ the client does not take its replies, or a reply is being converted.
 
 import asyncio
 import logging
-import select
-import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
+from proxy.endpoint import has_hung_up, keep_alive
 from proxy.farewell import Farewell, finish
 from proxy.metrics import Metrics
 from proxy.policy import Policy
@@ -83,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_looks",
         "_lost",
         "_session",
+        "_session_due",
         "_timer",
         "_upstream",
         "_upstream_due",
@@ -105,6 +105,7 @@ class Connection(asyncio.Protocol):
         self.payload = payload
         self.number = number
         self._session = Session(policy, gate)
+        self._session_due = False  # it waits for its turn
         self._client: Any = None
         self._upstream: Any = None
         self._dialing = False
@@ -136,7 +137,7 @@ class Connection(asyncio.Protocol):
         if self._ending:  # too late: the proxy is stopping
             return
         self._client.pause_reading()
-        _keep_alive(self._client)
+        keep_alive(self._client)
         high = self._host.buffered_bytes
         self._client.set_write_buffer_limits(high=high, low=high // 4)
         self._dialing = True
@@ -273,11 +274,8 @@ class Connection(asyncio.Protocol):
             self._upstream.write(effects.upstream)
         if effects.client:
             self._client.write(effects.client)
-        for conversion in effects.conversions:
-            self._host.metrics.conversions[conversion.half.name.lower()] += 1
-            self._start(self._convert(conversion), "convert")
-        for name in effects.lookups:
-            self._start(self._look_up(name), "look up")
+        if effects.conversions or effects.lookups or effects.wants_turn:
+            self._begin(effects)
         if effects.close is not None:
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
             self._end()
@@ -287,6 +285,22 @@ class Connection(asyncio.Protocol):
             self._adjust()
             if self._lost:
                 self._finish_without_redis()
+
+    def _begin(self, effects: Effects) -> None:
+        """What takes longer than this turn."""
+        for conversion in effects.conversions:
+            self._host.metrics.conversions[conversion.half.name.lower()] += 1
+            self._start(self._convert(conversion), "convert")
+        for name in effects.lookups:
+            self._start(self._look_up(name), "look up")
+        if effects.wants_turn and not self._session_due:
+            self._session_due = True
+            self._host.wait_turn(partial(self._go_on, self._go_on_with_session))
+
+    def _go_on_with_session(self) -> None:
+        self._session_due = False
+        if not self._ending:
+            self._apply(self._session.take_turn())
 
     def _start(self, work: Awaitable[None], what: str) -> None:
         task = self._host.start(work, f"{what} {self.number}")
@@ -365,7 +379,7 @@ class Connection(asyncio.Protocol):
         """Find out what no event tells: that a client which is not being read has hung up, or that time is up."""
         if self._ending or self._client is None:
             return
-        if self._client_paused and _has_hung_up(self._client, half=self._session.is_blocked):
+        if self._client_paused and has_hung_up(self._client, half=self._session.is_blocked):
             self.abort()
             return
         awaits_reply = self._session.awaits_reply and not self._upstream_paused
@@ -441,24 +455,6 @@ class Connection(asyncio.Protocol):
         """Both sides are gone, and none is to come."""
         if self._client is None and self._upstream is None and not self._dialing:
             self._host.closed(self)
-
-
-def _keep_alive(transport: Any) -> None:
-    """Let the system find out about clients whose machine has vanished."""
-    connected = transport.get_extra_info("socket")
-    if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-
-def _has_hung_up(transport: Any, *, half: bool) -> bool:
-    """Whether the peer has closed (`half`: or will send no more), though unread bytes may stand before that."""
-    connected = transport.get_extra_info("socket")
-    if connected is None or connected.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(connected.fileno(), select.POLLRDHUP)
-    wanted = select.POLLHUP | select.POLLERR | (select.POLLRDHUP if half else 0)
-    return any(events & wanted for _, events in poll.poll(0))
 
 
 class UpstreamSide(asyncio.Protocol):

@@ -3,6 +3,7 @@
 A reload makes a new Policy; what was queued under the old one keeps the rule that it was queued with.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -31,7 +32,8 @@ class OnUndecodable(Enum):
     RAW = "raw"
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
     """One `[[rule]]`, for the clients of listeners with one payload format."""
 
     name: str

@@ -216,6 +216,8 @@ class Command:
         writes: As Redis flags it.
         blocking: Its reply may wait for other clients.
         subcommands: By upper-case name, if this row is a container.
+        is_straight: Its one key stands first, and nothing else about it matters: it is open to all, turns nothing and
+            waits for nobody.
     """
 
     name: bytes
@@ -233,6 +235,13 @@ class Command:
     writes: bool = False
     blocking: bool = False
     subcommands: Mapping[bytes, "Command"] | None = field(default=None, repr=False)
+    is_straight: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out what the hot path asks, once."""
+        open_to_all = self.access is Access.OPEN and self.turn is Turn.NONE and self.subcommands is None
+        straight = open_to_all and self.keys is first and self.patterns is no_keys and not self.blocking
+        object.__setattr__(self, "is_straight", straight)
 
     def options_at(self, args: Args) -> int:
         """Index at which options begin: behind the last value, if any is written."""

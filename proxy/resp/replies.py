@@ -19,6 +19,8 @@ MAX_LINE_BYTES: Final = 64 * 1024
 """A status or error that we look into must be held whole: its length, CRLF included (bytes)."""
 
 _LINES: Final = frozenset(b"+-:_#,(")
+_PLAIN_LINES: Final = frozenset(b"+:_")
+_BULK: Final = ord("$")
 _BULKS: Final = frozenset(b"$=!")
 _ELEMENTS_PER_COUNT: Final = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2, ord("|"): 2}
 _UNCOUNTED: Final = frozenset(b">|")
@@ -176,6 +178,54 @@ class ReplyFramer:
         payload = self._data[stop - 2 - size : stop - 2]
         self._pos = stop
         return payload
+
+    def whole_bulk(self, limit: int) -> bytes | None:
+        """The payload of the bulk at the head, consumed, if it is whole and of at most `limit` bytes.
+
+        None: need more, or it is something else. What `bulk` does, in one call for what is most usual.
+        """
+        data, pos = self._data, self._pos
+        end = data.find(b"\r\n", pos, pos + MAX_HEADER_BYTES)
+        if end < 0 or data[pos] != _BULK:
+            return None
+        text = data[pos + 1 : end]
+        if not text.isdigit() or (size := int(text)) > limit:
+            return None
+        stop = end + 2 + size
+        if data[stop : stop + 2] != b"\r\n":
+            return None
+        self._pos = stop + 2
+        return data[end + 2 : stop]
+
+    def forward_plain(self, most: int, out: list[bytes]) -> int:
+        """Move up to `most` whole values that need no look, untouched: bulks, nulls, statuses and numbers.
+
+        How many it was; 0: need more, or the next is something else.
+        """
+        data, start = self._data, self._pos
+        pos, size, count = start, len(self._data), 0
+        while count < most and pos < size:
+            kind = data[pos]
+            end = data.find(b"\r\n", pos, pos + MAX_HEADER_BYTES)
+            if end < 0:
+                break
+            if kind == _BULK:
+                text = data[pos + 1 : end]
+                if text.isdigit():
+                    end += 2 + int(text)
+                    if data[end : end + 2] != b"\r\n":
+                        break
+                elif text != b"-1":
+                    break
+            elif kind not in _PLAIN_LINES or data.find(b"\n", pos, end) >= 0:
+                break
+            pos = end + 2
+            count += 1
+        if count:
+            out.append(data[start:pos])
+            self._pos = pos
+            self._lineless = False
+        return count
 
     def forward(self, out: list[bytes]) -> bool:
         """Move what is there of the value at the head to `out`, untouched; True: it is whole.

@@ -12,13 +12,14 @@ remembers how far it has looked, so that one byte at a time is still linear.
 """
 
 import re
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
 from proxy.resp import inline
 from proxy.resp.errors import ProtocolError
-from proxy.resp.writers import command, large_command
+from proxy.resp.writers import command
 
 _NOT_ENOUGH: Final = object()
 
@@ -29,9 +30,6 @@ _SLICE: Final = 16 * 1024
 _OTHER_AGGREGATE = re.compile(rb"[%~>|]-?[0-9]{1,19}\r\n")
 _LARGE_COUNT = re.compile(rb"\*([0-9]{3,9})")
 _SMALLEST_ARGUMENT: Final = len(b"$0\r\n\r\n")
-
-_LARGE: Final = 64 * 1024
-"""Bytes of a request from which on memory matters more than time."""
 
 _OBJECT: Final = 64
 """Bytes of Python's own for an argument or a request, about."""
@@ -58,6 +56,11 @@ class Request(NamedTuple):
 
     args: list[bytes]
     raw: bytes
+
+
+_pack: Final[Any] = hiredis.pack_command  # its stub means a tuple of any length
+_request: Final = partial(tuple.__new__, Request)
+"""As Request._make, without a call of Python's: a quarter of the time."""
 
 
 class RequestLimits(NamedTuple):
@@ -116,6 +119,11 @@ class RequestParser:
         requests = sum(_OBJECT * (2 + len(request.args)) + 2 * len(request.raw) for request in waiting)
         return self.buffered + _OBJECT * len(self._args) + requests
 
+    @property
+    def has_more(self) -> bool:
+        """`next` has something to give, or to raise."""
+        return bool(self._ready or self._arrived) or self._error is not None
+
     def next(self) -> Request | None:
         """The next whole request, or None. Raises ProtocolError once all before the error are out."""
         if self._ready:
@@ -169,29 +177,46 @@ class RequestParser:
     # -- hiredis: whole, harmless, canonical commands --------------------------------------------------
 
     def _accelerate(self, data: bytes) -> int:
-        """Let hiredis read the whole commands at the head of `data`; returns the bytes that they took."""
+        """Let hiredis read the whole commands at the head of `data`; returns the bytes that they took.
+
+        It reads slice by slice, and nothing from the first slice on that has anything odd.
+        """
         if not _harmless(data):
             return 0
         reader = _readers.pop() if _readers else hiredis.Reader(notEnoughData=_NOT_ENOUGH)
-        limits, arrived, pos = self._limits, self._arrived, 0
+        pos = 0
         try:
             for start in range(0, len(data), _SLICE):
                 reader.feed(data, start, min(_SLICE, len(data) - start))
-                while (args := reader.gets()) is not _NOT_ENOUGH:
-                    raw = hiredis.pack_command(tuple(args))
-                    if not data.startswith(raw, pos):
-                        return pos
-                    if len(raw) > limits.request_bytes or len(args) > limits.arguments:
-                        return pos
-                    pos += len(raw)
-                    if args:  # `*0` is nothing, as in Redis
-                        arrived.append(Request(args, raw))
+                first = reader.gets()
+                if first is _NOT_ENOUGH:
+                    continue
+                raw = _pack(tuple(first))
+                if raw == data and self._are_ordinary([first], [raw]):  # as it is where nobody pipelines
+                    self._arrived.append(Request(first, raw))
+                    pos = len(data)
+                    break
+                commands: list[list[bytes]] = [first, *iter(reader.gets, _NOT_ENOUGH)]
+                raws = list(map(_pack, map(tuple, commands)))
+                canonical = b"".join(raws)
+                if not data.startswith(canonical, pos) or not self._are_ordinary(commands, raws):
+                    return pos
+                pos += len(canonical)
+                self._arrived.extend(map(_request, zip(commands, raws, strict=True)))
         except Exception:
-            # Not a command to hiredis, or not one made of strings: what it is, the strict reader says.
+            # Not commands to hiredis, or not made of strings: what it is, the strict reader says.
             return pos
-        if pos == len(data) and not reader.len():
+        if pos == len(data):  # it has used up what it was given
             _readers.append(reader)
         return pos
+
+    def _are_ordinary(self, commands: list[list[bytes]], raws: list[bytes]) -> bool:
+        """Whether all are within the limits, and none is `*0`, which is nothing."""
+        return (
+            max(map(len, raws)) <= self._limits.request_bytes
+            and max(map(len, commands)) <= self._limits.arguments
+            and all(commands)
+        )
 
     # -- the strict reader -----------------------------------------------------------------------------
 
@@ -318,7 +343,7 @@ class RequestParser:
 
     def _emit(self, args: list[bytes]) -> None:
         self.begun = True
-        self._arrived.append(Request(args, large_command(args) if self._size > _LARGE else command(*args)))
+        self._arrived.append(Request(args, command(*args)))
 
     def _consume(self, count: int) -> None:
         del self._buffer[:count]

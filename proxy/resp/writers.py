@@ -1,13 +1,16 @@
 """Replies of our own, as bytes."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from hiredis import pack_command
 
-NULL_RESP2 = b"$-1\r\n"
-NULL_RESP3 = b"_\r\n"
+NULL_RESP2: Final = b"$-1\r\n"
+NULL_RESP3: Final = b"_\r\n"
 
-_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+_LARGE: Final = 64 * 1024
+"""Bytes of a request from which on memory matters more than time."""
+_LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
 def error(text: str) -> bytes:
@@ -25,11 +28,13 @@ def bulk(payload: bytes) -> bytes:
 
 def command(*args: bytes) -> bytes:
     """A request in canonical RESP: an array of bulk strings."""
+    if sum(map(len, args)) > _LARGE:
+        return _large_command(args)
     packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
     return packed
 
 
-def large_command(args: Sequence[bytes]) -> bytes:
+def _large_command(args: Sequence[bytes]) -> bytes:
     """The same; slower for small ones, but hiredis takes three times the memory of what it makes."""
     pieces = [b"*%d\r\n" % len(args)]
     for arg in args:

@@ -90,6 +90,11 @@ class Conversation:
         self.monitoring = self.muted = self.skip_next = False
 
     @property
+    def is_straight(self) -> bool:
+        """Nothing that is under way changes what a plain command means, or whether it is answered."""
+        return not (self.in_multi or self.muted or self.skip_next or self.monitoring)
+
+    @property
     def head(self) -> Entry | None:
         """What the next reply is for, without its muting."""
         if not self.entries:

@@ -1,6 +1,7 @@
 """What a session wants done: the only way in which it acts on the world."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -55,8 +56,10 @@ class Effects:
 
     upstream: bytes = b""
     client: bytes = b""
-    conversions: list[Conversion] = field(default_factory=list)
+    conversions: Sequence[Conversion] = ()
     """To be answered by `Session.converted`, each once."""
-    lookups: list[bytes] = field(default_factory=list)
+    lookups: Sequence[bytes] = ()
     """Names of commands that the table does not hold, to be answered by `Session.looked_up`."""
+    wants_turn: bool = False
+    """`Session.take_turn` is to be called in a later turn of the event loop: this one has done enough."""
     close: Close | None = None

@@ -6,6 +6,7 @@ head. Entries are immutable, and those that need no data of their own are shared
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from proxy.policy import Rule
@@ -47,10 +48,11 @@ class Decode(Entry):
     element: bool = False
     """One of MGET's: Redis never puts an error there, so what cannot be decoded is nil."""
 
-    @property
-    def size(self) -> int:
-        """See Entry."""
-        return _OBJECT
+
+@lru_cache(maxsize=1024)
+def decoding(rule: Rule, *, applied: bool = False, element: bool = False) -> Decode:
+    """The one that all replies of a kind share."""
+    return Decode(rule, applied, element)
 
 
 @dataclass(frozen=True, slots=True)

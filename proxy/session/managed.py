@@ -1,16 +1,19 @@
 """What a command that names managed keys may do with them: why it is refused, and what its reply will hold."""
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from proxy.commands import Command, Managed, Reply
 from proxy.policy import As, Rule
 from proxy.resp import writers
 from proxy.session import words
-from proxy.session.entries import PASS, Decode, Each, Entry, MustFail
+from proxy.session.entries import PASS, Each, Entry, MustFail, decoding
 from proxy.session.words import OURS
 
 _NO_OPTION: Final = b"?"
 """An option that no command has."""
+_USUAL_EXPIRY: Final = frozenset({b"EX", b"PX", b"ex", b"px"})
+_EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 
 
 def forbidden(command: Command, rules: list[Rule | None], option: bytes | None) -> str | None:
@@ -56,13 +59,49 @@ def must_fail(command: Command, option: bytes) -> MustFail:
     return MustFail(sent, instead)
 
 
+def with_expiry(command: Command, args: list[bytes], rule: Rule) -> list[bytes]:
+    """The arguments as they go upstream, a list of our own: a SET without any expiry gets the rule's."""
+    if command.name == b"SET" and rule.default_ttl and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
+        return [*args, b"EX", b"%d" % rule.default_ttl]
+    return list(args)
+
+
 def expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
+    """What a request will be owed that has been found in order."""
     if command.reply is Reply.VALUES:
-        elements = {id(rule): PASS if rule is None else Decode(rule, element=True) for rule in rules}
+        elements = {id(rule): PASS if rule is None else decoding(rule, element=True) for rule in rules}
         return Each(tuple(elements[id(rule)] for rule in rules))
     rule = rules[0]
     if command.reply is Reply.RAW or rule is None:
         return PASS
     if command.reply is Reply.VALUE_IF_GET and b"GET" not in map(bytes.upper, args[3:]):
         return PASS
-    return Decode(rule, applied=command.writes and command.name != b"GETEX")
+    return decoding(rule, applied=command.writes and command.name != b"GETEX")
+
+
+class Plan(NamedTuple):
+    """What becomes of a command on a key of one rule, whatever the key and the value."""
+
+    value: int | None
+    """The index of the value; None: there is none to encode."""
+    length: int
+    """Arguments that it has without options."""
+    takes_expiry: bool
+    entry: Entry
+
+    def fits(self, args: list[bytes]) -> bool:
+        """Whether the request has no options, or just an expiry as it is usually spelled: then it is in order."""
+        size = len(args)
+        return size == self.length or (self.takes_expiry and size == self.length + 2 and args[-2] in _USUAL_EXPIRY)
+
+
+@lru_cache(maxsize=256)
+def plan(command: Command, rule: Rule) -> Plan | None:
+    """For a command whose one key stands first; None: it must be looked at more closely."""
+    if forbidden(command, [rule], None) is not None or command.managed is not Managed.TRANSCODE:
+        return None
+    value = next((index for index in range(2, 4) if command.values([b""] * (index + 1))), None)
+    args = [b""] * (2 if value is None else value + 1)
+    options = command.options or {}
+    takes_expiry = options.get(b"EX") == options.get(b"PX") == 1
+    return Plan(value, len(args), takes_expiry, expected(command, args, [rule]))

@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from proxy.codec import CodecError, UndecodableError
-from proxy.policy import OnUndecodable, Rule, SessionLimits
+from proxy.policy import OnUndecodable, SessionLimits
 from proxy.resp import FramingError, ReplyFramer, writers
-from proxy.session import inline
 from proxy.session.conversation import Conversation
-from proxy.session.effects import Conversion, Converted, Half
+from proxy.session.decoding import Decoder
+from proxy.session.effects import Converted
 from proxy.session.entries import (
+    PASS,
     Blocking,
     Decode,
     Each,
@@ -56,17 +56,15 @@ class ReplyHalf:
     __slots__ = (
         "_confirmed",
         "_conversation",
-        "_decode_budget",
         "_framer",
         "_levels",
         "_limits",
-        "_parked_on",
         "_pieces",
         "_sink",
         "_substitute",
         "_then",
         "_trash",
-        "conversions",
+        "decoder",
         "out",
     )
 
@@ -82,20 +80,13 @@ class ReplyHalf:
         self._pieces: list[bytes] = []  # of a confirmation
         self._confirmed = 0  # confirmations seen for the subscription at the head
         self._substitute = b""  # what the client gets in place of the reply being dropped
-        self._parked_on: tuple[Decode, bytes] | None = None
-        self._decode_budget = 0
+        self.decoder = Decoder(limits, conversation)
         self.out: list[bytes] = []
-        self.conversions: list[Conversion] = []
-
-    @property
-    def parked(self) -> bool:
-        """A conversion is outstanding."""
-        return self._parked_on is not None
 
     @property
     def memory(self) -> int:
         """Bytes that replies take which have not been moved yet, or are under conversion."""
-        return self._framer.buffered + (len(self._parked_on[1]) if self._parked_on is not None else 0)
+        return self._framer.buffered + self.decoder.memory
 
     @property
     def is_between_replies(self) -> bool:
@@ -108,11 +99,35 @@ class ReplyHalf:
 
     def advance(self) -> None:
         """Move what is there. Raises FramingError."""
-        self._decode_budget = self._limits.inline_decode_bytes
-        while not self.parked and self._conversation.close_reason is None and self._next():
+        while not self.decoder.waits and self._conversation.close_reason is None and (self._run() or self._next()):
             pass
         self._trash.clear()
         self._framer.let_go()
+
+    def _run(self) -> bool:
+        """Many plain replies at once, the bulk of what passes; False: the next one is none, or not whole."""
+        conversation, entries = self._conversation, self._conversation.entries
+        if not entries or self._levels or conversation.in_multi or conversation.monitoring or self._framer.forwarding:
+            return False
+        head = entries[0]
+        if type(head) is Decode:
+            stored = self._framer.whole_bulk(self._limits.codec.decoded_bytes)
+            if stored is None:
+                return False
+            reply = self.decoder.decode(head, stored)
+            if reply is not None:
+                self.out.append(reply)
+                conversation.pending_bytes -= entries.popleft().size
+            return True
+        most = 0
+        for entry in entries:
+            if entry is not PASS:
+                break
+            most += 1
+        moved = self._framer.forward_plain(most, self.out)
+        for _ in range(moved):
+            entries.popleft()
+        return moved > 0
 
     def _next(self) -> bool:
         """One step; False: need more."""
@@ -238,56 +253,27 @@ class ReplyHalf:
         if size < 0:
             return self._pass(entry, kind)
         if size > self._limits.codec.decoded_bytes:
-            most = self._limits.codec.decoded_bytes
-            error = UndecodableError(f"{size} bytes are over the limit of {most} ([limits] decoded_bytes)")
             if entry.rule.on_undecodable is OnUndecodable.RAW:
                 return self._pass(entry, kind)
-            return self._drop(self._undecodable(entry, error, b""))
+            return self._drop(self.decoder.too_large(entry, size))
         stored = self._framer.bulk()
-        if stored is None:
+        return stored is not None and self._deliver(self.decoder.decode(entry, stored))
+
+    def _deliver(self, reply: bytes | None) -> bool:
+        """The reply to the entry at the head; None: there is none yet."""
+        if reply is None:
             return False
-        result = self._decode_here(entry.rule, stored)
-        if result is None:
-            self._parked_on = entry, stored
-            self.conversions.append(Conversion(Half.REPLIES, ((entry.rule.transcoder, stored),)))
-            return False
-        self._deliver(entry, stored, result)
+        self._target().append(reply)
+        self._complete()
         return True
-
-    def _decode_here(self, rule: Rule, stored: bytes) -> Converted | None:
-        """The payload, if what is left of this turn's budget bears it: a small value may decode to a large one.
-
-        None also where it exceeds the small limits of `brief`: the converter has the full ones.
-        """
-        self._decode_budget -= len(stored)
-        if self._decode_budget < 0:
-            return None
-        result = inline.decoded(rule, stored)
-        if isinstance(result, bytes):
-            self._decode_budget -= len(result)
-        return result
 
     def decoded(self, result: Converted) -> None:
         """The answer to the conversion outstanding."""
-        if self._parked_on is not None:
-            (entry, stored), self._parked_on = self._parked_on, None
-            self._deliver(entry, stored, result)
+        self._deliver(self.decoder.finish(result))
 
-    def _deliver(self, entry: Decode, stored: bytes, result: Converted) -> None:
-        if isinstance(result, CodecError):
-            self._target().append(self._undecodable(entry, result, stored))
-        else:
-            self._target().append(writers.bulk(result))
-        self._complete()
-
-    def _undecodable(self, entry: Decode, error: CodecError, stored: bytes) -> bytes:
-        wanted = entry.rule.on_undecodable
-        if wanted is OnUndecodable.RAW:
-            return writers.bulk(stored)
-        if wanted is OnUndecodable.NIL or entry.element:
-            return writers.NULL_RESP3 if self._conversation.protocol == 3 else writers.NULL_RESP2
-        applied = "; the command was applied" if entry.applied else ""
-        return writers.error(f"ERR flask-cache-proxy: cannot decode the stored value: {error}{applied}")
+    def take_turn(self) -> None:
+        """A new turn: what waited for one goes on."""
+        self._deliver(self.decoder.take_turn())
 
     def _each(self, entry: Each, kind: int) -> bool:
         return self._array(entry.entries, kind)

@@ -9,18 +9,17 @@ abort, as Redis' own errors do.
 are not in yet. Requests behind it wait, in order.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
-from proxy.codec import CodecError
 from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
 from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
-from proxy.session import inline, managed, words
+from proxy.session import guarding, managed, words
 from proxy.session.conversation import Conversation
-from proxy.session.effects import CommandInfo, Conversion, Converted, Half
+from proxy.session.effects import CommandInfo, Conversion, Converted
+from proxy.session.encoding import Encoding
 from proxy.session.entries import (
     BLOCKING,
     PASS,
@@ -57,7 +56,6 @@ _TOO_MUCH_QUEUED: Final = Refusal(
     writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
 )
 _REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
-_EXPIRY: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"})
 _LONGEST_NAME: Final = 64
 """No server has a command with a longer name (bytes): it is not asked about one."""
 
@@ -85,17 +83,11 @@ class Stall(Enum):
     BARRIER = auto()
     """Until no reply is outstanding."""
     CONVERSION = auto()
+    TURN = auto()
+    """Until the next turn of the event loop: this one has done enough."""
     LOOKUP = auto()
     ENDED = auto()
     """Nothing more is read: QUIT, a protocol error."""
-
-
-class _Encoding(NamedTuple):
-    """A request whose values are being encoded."""
-
-    args: list[bytes]
-    places: list[int]
-    entry: Entry
 
 
 class RequestHalf:
@@ -129,7 +121,7 @@ class RequestHalf:
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
         self._looking_up = b""
-        self._encoding: _Encoding | None = None
+        self._encoding: Encoding | None = None
         self._encode_budget = 0
         self.out: list[bytes] = []
         self.conversions: list[Conversion] = []
@@ -145,6 +137,11 @@ class RequestHalf:
         return waiting + self._parser.memory
 
     @property
+    def has_more(self) -> bool:
+        """A request is there that has not been looked at."""
+        return self._parser.has_more
+
+    @property
     def begun(self) -> bool:
         """The client has sent a first command, and the password where it needs one."""
         return self._parser.begun and self._admitted
@@ -155,10 +152,15 @@ class RequestHalf:
         if not self._admitted and self._parser.buffered > MOST_BYTES:
             self._end(writers.error(TOO_LONG), TOO_LONG)
 
+    def begin_turn(self) -> None:
+        """From here on a whole turn's worth of values is encoded."""
+        self._encode_budget = self.policy.limits.inline_encode_bytes
+
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
-        self._encode_budget = self.policy.limits.inline_encode_bytes
-        while self.stall is None and not self._conversation.is_full(self.policy.limits):
+        conversation, limits = self._conversation, self.policy.limits
+        straight = self._admitted and conversation.is_straight
+        while self.stall is None and not conversation.is_full(limits):
             try:
                 request = self._parser.next()
             except ProtocolError as error:
@@ -166,7 +168,12 @@ class RequestHalf:
                 return
             if request is None:
                 return
-            self._take(request)
+            command = find(request[0])
+            if straight and command is not None and command.is_straight:
+                self._take_straight(command, request)
+            else:
+                self._take(command, request)
+                straight = self._admitted and conversation.is_straight
 
     def resume(self) -> None:
         """Every reply is in: what waited for that goes on."""
@@ -180,13 +187,28 @@ class RequestHalf:
         self.stall = None
         if self._waiting is not None:
             request, self._waiting = self._waiting, None
-            self._take(request)
+            self._take(find(request.args), request)
 
     # -- one request -----------------------------------------------------------------------------------
 
-    def _take(self, request: Request) -> None:
+    def _take_straight(self, command: Command, request: Request) -> None:
+        """What most requests are, by the shortest way; `_take` comes to the same."""
         args, raw = request
-        command = find(args)
+        rule = self.policy.match(args[1]) if len(args) > 1 else None
+        if rule is None:
+            self._conversation.entries.append(PASS)
+            self.out.append(raw)
+            return
+        plan = managed.plan(command, rule)
+        if plan is None or not plan.fits(args):
+            self._take_managed(command, args, raw, [rule])
+        elif plan.value is None:
+            self._owe(raw, plan.entry)
+        else:
+            self._encode(Encoding(managed.with_expiry(command, args, rule), ((rule, plan.value),), plan.entry))
+
+    def _take(self, command: Command | None, request: Request) -> None:
+        args, raw = request
         if not self._admitted and not self._may_knock(command, args):
             return
         if command is None:
@@ -257,29 +279,14 @@ class RequestHalf:
 
     def _is_open(self, command: Command, args: list[bytes]) -> bool:
         """Whether the command goes on, whatever its keys; if not, it has been dealt with."""
-        guard = self.policy.guard
         if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
             self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
-        elif command.access is Access.OPEN and not (guard.keeps_secrets and guard.refuses(command)):
-            return True
         elif command.access is Access.CLOSE:
             self._end(b"", "an HTTP request on a Redis port")
-        elif command.access is Access.UNKNOWN_SUBCOMMAND:
-            self._refuse(words.unknown_subcommand(args))
-        elif command.access is Access.SCRIPT:
-            if guard.allow_all_scripts or _script_sha1(command, args) in guard.allowed_scripts:
-                return True
-            self._refuse(
-                f"{OURS}{words.name(command)} is refused, because a script can write any key; allow it by its SHA1 in"
-                " [guard] allow_scripts, or use its _RO form"
-            )
-        elif not guard.refuses(command):
-            return True
-        elif command.access is Access.NEVER:
-            self._refuse(f"{OURS}{words.name(command)} is refused: replication would lead around the proxy")
+        elif (reason := guarding.refusal(self.policy.guard, command, args)) is not None:
+            self._refuse(reason)
         else:
-            name = command.name.decode()
-            self._refuse(f'{OURS}{words.name(command)} is refused; "{name}" in [guard] allow lets it through')
+            return True
         return False
 
     def _may_knock(self, command: Command | None, args: list[bytes]) -> bool:
@@ -421,64 +428,53 @@ class RequestHalf:
             self._send(managed.misspelt(command, args), managed.must_fail(command, option))
         elif command.managed is not Managed.TRANSCODE:
             self._send(raw, PASS)
+        elif (values := command.values(args)) is None:
+            self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
         else:
-            values = command.values(args)
-            if values is None:
-                self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
-                return
             entry = managed.expected(command, args, rules)
-            self._encode(command, args, raw, values, entry)
+            places = [(rule, place) for key, place in values if (rule := self.policy.match(args[key])) is not None]
+            if places:
+                args = managed.with_expiry(command, args, places[0][0])
+                self._encode(Encoding(args, places, entry))
+            else:
+                self._send(raw, entry)
 
-    def _encode(
-        self,
-        command: Command,
-        args: list[bytes],
-        raw: bytes,
-        values: Sequence[tuple[int, int]],
-        entry: Entry,
-    ) -> None:
-        match = self.policy.match
-        wanted = [(rule, place) for key, place in values if (rule := match(args[key])) is not None]
-        if not wanted:
-            self._send(raw, entry)
-            return
-        args = list(args)
-        if command.name == b"SET" and wanted[0][0].default_ttl and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
-            args += (b"EX", b"%d" % wanted[0][0].default_ttl)
-        self._encoding = _Encoding(args, [place for _, place in wanted], entry)
-        payloads = [(rule, args[place]) for rule, place in wanted]
-        self._encode_budget -= sum(len(payload) for _, payload in payloads)
-        results = inline.encoded(payloads) if self._encode_budget >= 0 else None
+    def _encode(self, encoding: Encoding) -> None:
+        """Encode here what this turn still bears; what would fit in another, in another; the rest elsewhere."""
+        size = encoding.size
+        self._encode_budget -= size
+        results = encoding.here() if self._encode_budget >= 0 else None
         if results is not None:
-            self.encoded(results)
+            self._forward_encoded(encoding, results)
             return
-        self.stall = Stall.CONVERSION
-        inputs = tuple((rule.transcoder, payload) for rule, payload in payloads)
-        self.conversions.append(Conversion(Half.REQUESTS, inputs))
+        self._encoding = encoding
+        if self._encode_budget < 0 and size <= self.policy.limits.inline_encode_bytes:
+            self.stall = Stall.TURN
+        else:
+            self.stall = Stall.CONVERSION
+            self.conversions.append(encoding.elsewhere())
 
     def encoded(self, results: list[Converted]) -> None:
-        """The values of the request at hand, encoded: it goes on."""
+        """The values of the request at hand, encoded elsewhere: it goes on."""
         encoding, self._encoding = self._encoding, None
-        if large := self.stall is Stall.CONVERSION:
+        if self.stall is Stall.CONVERSION:
             self.stall = None
-        if encoding is None:
-            return
-        args, places, entry = encoding
-        for number, (place, result) in enumerate(zip(places, results, strict=True), 1):
-            if isinstance(result, CodecError):
-                which = f"value {number} of {len(places)}: " if len(places) > 1 else ""
-                self._refuse(f"{OURS}{which}{result}; nothing was stored")
-                return
-            args[place] = result
-        self._send(writers.large_command(args) if large else writers.command(*args), entry)
+        if encoding is not None:
+            self._forward_encoded(encoding, results)
 
+    def take_turn(self) -> None:
+        """A new turn: what waited for one goes on."""
+        if self.stall is Stall.TURN and self._encoding is not None:
+            encoding, self._encoding = self._encoding, None
+            self.stall = None
+            self._encode(encoding)
 
-def _script_sha1(command: Command, args: list[bytes]) -> bytes | None:
-    if len(args) < 2 or not command.name.startswith(b"EVAL"):
-        return None
-    if command.name.startswith(b"EVALSHA"):
-        return args[1].lower()
-    return hashlib.sha1(args[1], usedforsecurity=False).hexdigest().encode()
+    def _forward_encoded(self, encoding: Encoding, results: list[Converted]) -> None:
+        refused = encoding.put(results)
+        if refused is not None:
+            self._refuse(f"{OURS}{refused}")
+        else:
+            self._send(writers.command(*encoding.args), encoding.entry)
 
 
 _TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {

@@ -38,11 +38,13 @@ class Session:
 
     def from_client(self, data: bytes) -> Effects:
         """Bytes of the client, as they came."""
+        self._begin_turn()
         self._requests.feed(data)
         return self._settle(requests=True)
 
     def from_upstream(self, data: bytes) -> Effects:
         """Bytes of Redis, as they came."""
+        self._begin_turn()
         try:
             self._replies.feed(data)
         except FramingError as error:
@@ -52,14 +54,23 @@ class Session:
 
     def converted(self, half: Half, results: list[Converted]) -> Effects:
         """The results of a conversion, one for each of its inputs."""
+        self._begin_turn()
         if half is Half.REQUESTS:
             self._requests.encoded(results)
             return self._settle(requests=True)
         self._replies.decoded(results[0])
         return self._settle(requests=False)
 
+    def take_turn(self) -> Effects:
+        """A turn of the event loop has come, which an effect `wants_turn` asked for."""
+        self._begin_turn()
+        self._requests.take_turn()
+        self._replies.take_turn()
+        return self._settle(requests=True)
+
     def looked_up(self, info: CommandInfo | None) -> Effects:
         """What the server says of the command last asked for; None: it does not know it either."""
+        self._begin_turn()
         self._requests.looked_up(info)
         return self._settle(requests=True)
 
@@ -88,7 +99,7 @@ class Session:
     @property
     def wants_upstream(self) -> bool:
         """More of Redis' bytes can be used."""
-        return not self._replies.parked
+        return not self._replies.decoder.waits
 
     @property
     def is_full(self) -> bool:
@@ -114,7 +125,7 @@ class Session:
     def awaits_reply(self) -> bool:
         """Redis owes a reply, and nothing but Redis keeps it waiting: the command at the head does not block."""
         head = self._conversation.head
-        return head is not None and type(head) is not Blocking and not self._replies.parked
+        return head is not None and type(head) is not Blocking and not self._replies.decoder.waits
 
     @property
     def has_begun(self) -> bool:
@@ -128,6 +139,11 @@ class Session:
 
     # -- settling --------------------------------------------------------------------------------------
 
+    def _begin_turn(self) -> None:
+        """Each event may have so much converted at once, and no more."""
+        self._requests.begin_turn()
+        self._replies.decoder.begin_turn()
+
     def _settle(self, *, requests: bool) -> Effects:
         """Let each half go as far as it can: replies free what requests wait for."""
         conversation = self._conversation
@@ -139,7 +155,7 @@ class Session:
                 self._requests.resume()
                 self._requests.advance()
                 self._replies.advance()
-            if not requests and self._requests.stall is None:
+            if not requests and self._requests.stall is None and self._requests.has_more:
                 self._requests.advance()
                 self._replies.advance()
         except FramingError as error:
@@ -147,18 +163,19 @@ class Session:
         return self._effects()
 
     def _effects(self) -> Effects:
-        requests, replies, reason = self._requests, self._replies, self._conversation.close_reason
+        requests, replies, decoder = self._requests, self._replies, self._replies.decoder
         if self._closed:
             return Effects()
-        effects = Effects(
-            b"".join(requests.out), b"".join(replies.out), requests.conversions + replies.conversions, requests.lookups
-        )
+        effects = Effects(b"".join(requests.out), b"".join(replies.out))
         requests.out.clear()
         replies.out.clear()
-        replies.conversions.clear()
-        requests.conversions, requests.lookups = [], []
-        if reason is not None:
-            effects.close = Close(reason)
+        if requests.conversions or decoder.conversions or requests.lookups:
+            effects.conversions = requests.conversions + decoder.conversions
+            effects.lookups = requests.lookups
+            requests.conversions, decoder.conversions, requests.lookups = [], [], []
+        effects.wants_turn = requests.stall is Stall.TURN or decoder.wants_turn
+        if self._conversation.close_reason is not None:
+            effects.close = Close(self._conversation.close_reason)
             self.end()
         return effects
 

@@ -1,5 +1,6 @@
 """Redis' own words, where we say what Redis would have said (server.c, commandCheckExistence), and how ours begin."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.commands import Command
@@ -12,7 +13,7 @@ def name(command: Command) -> str:
     return command.name.decode().replace("|", " ")
 
 
-def unknown_command(args: list[bytes]) -> str:
+def unknown_command(args: Sequence[bytes]) -> str:
     """For a name that is no command; the arguments are shown up to 128 bytes."""
     shown = b""
     for arg in args[1:]:
@@ -22,7 +23,7 @@ def unknown_command(args: list[bytes]) -> str:
     return f"ERR unknown command '{_c_string(args[0][:128])}', with args beginning with: {_c_string(shown)}"
 
 
-def unknown_subcommand(args: list[bytes]) -> str:
+def unknown_subcommand(args: Sequence[bytes]) -> str:
     """For a container without such a subcommand."""
     return f"ERR unknown subcommand '{_c_string(args[1][:128])}'. Try {_c_string(args[0]).upper()} HELP."
 

@@ -386,6 +386,66 @@ def test_pieces_and_forwarding_interleaved_give_the_stream_back(
     assert b"".join(out) == stream
 
 
+# -- shortcuts -----------------------------------------------------------------------------------------------
+
+PLAIN = b"$:+_"
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_of_a_run_of_plain_values_as_many_are_moved_as_are_wanted_and_there(name: str) -> None:
+    value, out, framer = VALUES[name], list[bytes](), ReplyFramer()
+    framer.feed(value * 3 + value[:-1])
+    plain = value[0] in PLAIN
+    assert framer.forward_plain(2, out) == (2 if plain else 0)
+    assert framer.forward_plain(9, out) == (1 if plain else 0)
+    assert framer.forward_plain(9, out) == 0
+    assert b"".join(out) == (value * 3 if plain else b"")
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_run_ends_where_something_is_malformed(name: str) -> None:
+    out, framer = list[bytes](), ReplyFramer()
+    framer.feed(b":1\r\n" * 3 + MALFORMED[name])
+    assert framer.forward_plain(9, out) == 3
+    assert framer.forward_plain(9, out) == 0
+    with pytest.raises(FramingError):
+        framer.forward(out)
+
+
+@given(values=st.lists(understood | pushes, max_size=8), cuts=cuts, most=st.lists(st.integers(0, 4), min_size=1))
+def test_runs_and_single_values_are_the_same_stream(values: list[bytes], cuts: list[int], most: list[int]) -> None:
+    framer, out, done = ReplyFramer(), list[bytes](), 0
+    for number, chunk in enumerate(pieces(b"".join(values), cuts)):
+        framer.feed(chunk)
+        while True:
+            moved = 0 if framer.forwarding else framer.forward_plain(most[number % len(most)], out)
+            done += moved or (moved := framer.forward(out))
+            if not moved or not framer.buffered:
+                break
+    assert b"".join(out) == b"".join(values)
+    assert done == len(values)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_whole_bulk_is_taken_at_once_and_nothing_else_is(name: str) -> None:
+    value, framer = VALUES[name], ReplyFramer()
+    is_bulk = value.startswith(b"$") and value != b"$-1\r\n"
+    framer.feed(value + value)
+    for _ in range(2 if is_bulk else 1):
+        assert framer.whole_bulk(7) == (value.partition(b"\r\n")[2][:-2] if is_bulk else None)
+    assert framer.buffered == (0 if is_bulk else 2 * len(value))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"$", b"$2", b"$2\r\n", b"$2\r\nab", b"$2\r\nab\r", b"$2\r\nabxx", b"$3\r\nabc\r\n"]
+)
+def test_a_bulk_that_is_not_whole_or_too_long_stays(data: bytes) -> None:
+    framer = ReplyFramer()
+    framer.feed(data)
+    assert framer.whole_bulk(2) is None
+    assert framer.buffered == len(data)
+
+
 # -- anything at all -----------------------------------------------------------------------------------------
 
 scraps = st.sampled_from(

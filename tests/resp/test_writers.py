@@ -47,7 +47,6 @@ def test_a_bulk_is_read_back(payload: bytes) -> None:
 def test_a_command_is_an_array_of_bulks(args: list[bytes]) -> None:
     written = writers.command(*args)
     assert written == b"*%d\r\n" % len(args) + b"".join(map(writers.bulk, args))
-    assert writers.large_command(args) == written
     assert read(written) == args
 
 

@@ -1,6 +1,7 @@
 """Scripts of a conversation: what each side sends, and what must come out, byte for byte. No sockets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
 from proxy.glob import compile_glob, literal_prefix
@@ -36,7 +37,7 @@ def rule(pattern: bytes = b"m:*", **changes: object) -> Rule:
         on_undecodable=OnUndecodable.ERROR,
         default_ttl=0,
     )
-    return made._replace(**changes)  # type: ignore[arg-type]
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def policy(*rules: Rule, guard: Guard = Guard(), limits: SessionLimits = SessionLimits()) -> Policy:  # noqa: B008
@@ -61,6 +62,7 @@ class Playbook:
         self.conversions: list[Conversion] = []
         self.lookups: list[bytes] = []
         self.closed: str | None = None
+        self.wants_turn = False
         self._take(
             self.session.start(tuple(Opening(raw, "Redis refused the database of upstream.url") for raw in setup))
         )
@@ -70,6 +72,7 @@ class Playbook:
         self.client += effects.client
         self.conversions += effects.conversions
         self.lookups += effects.lookups
+        self.wants_turn = effects.wants_turn
         if effects.close:
             self.closed = effects.close.reason
 
@@ -100,6 +103,12 @@ class Playbook:
                 except CodecError as error:
                     results.append(error)
             self._take(self.session.converted(conversion.half, results))
+        return self
+
+    def takes_turns(self) -> "Playbook":
+        """The event loop turns until the session wants no more of it."""
+        while self.wants_turn:
+            self._take(self.session.take_turn())
         return self
 
     def fails(self, text: str) -> "Playbook":

@@ -540,9 +540,43 @@ class TestStalling:
         some = SessionLimits(inline_decode_bytes=50)
         grows = rule(brief=Grows(Options()), transcoder=Grows(Options()))
         played = Playbook(policy(grows, limits=some)).sends(command(b"GET", b"m:a") * 3)
-        played.replies(b"$2\r\n!v\r\n" * 3).to_client(b"$100\r\n" + b"x" * 100 + b"\r\n")
-        assert len(played.conversions) == 1
-        played.converts().to_client(b"$100\r\n" + b"x" * 100 + b"\r\n$100\r\n" + b"x" * 100 + b"\r\n")
+        reply = b"$100\r\n" + b"x" * 100 + b"\r\n"
+        played.replies(b"$2\r\n!v\r\n" * 3).to_client(reply)
+        assert played.wants_turn
+        played._take(played.session.take_turn())
+        played.to_client(reply)
+        assert not played.takes_turns().to_client(reply).conversions
+
+    def test_small_values_beyond_a_turns_worth_wait_for_the_next_and_hold_up_what_is_behind(self) -> None:
+        get = command(b"GET", b"m:a")
+        played = Playbook(policy(limits=self.BIG)).sends(get + get + command(b"PING") + get)
+        played.replies(b"$3\r\n!ab\r\n$3\r\n!cd\r\n+PONG\r\n$3\r\n!ef\r\n").to_client(b"$2\r\nab\r\n")
+        assert played.wants_turn
+        assert not played.session.wants_upstream
+        assert not played.session.awaits_reply
+        assert played.session.memory > 0
+        played.takes_turns().to_client(b"$2\r\ncd\r\n+PONG\r\n$2\r\nef\r\n")
+        assert played.session.wants_upstream
+        assert played.session.is_idle
+        assert not played.conversions
+
+    def test_likewise_small_payloads(self) -> None:
+        one, ping = command(b"SET", b"m:a", b"123"), command(b"PING")
+        played = Playbook(policy(limits=self.BIG)).sends(one + one + ping + one)
+        stored = command(b"SET", b"m:a", b"!123")
+        played.to_upstream(stored)
+        assert not played.session.wants_client
+        assert not played.session.is_idle
+        played._take(played.session.take_turn())
+        played.to_upstream(stored + ping)
+        played.takes_turns().to_upstream(stored)
+        assert played.session.wants_client
+        assert not played.conversions
+
+    def test_a_turn_that_nobody_waits_for_changes_nothing(self, play: Play) -> None:
+        played = play(policy(limits=self.BIG)).sends(command(b"GET", b"m:a")).replies(b"$10\r\n!123456789\r\n")
+        played._take(played.session.take_turn())
+        played.to_client(b"").converts().to_client(b"$9\r\n123456789\r\n")
 
     def test_a_value_beyond_the_brief_limits_goes_to_the_converter(self, play: Play) -> None:
         class Brief(StubCodec):

@@ -1,0 +1,98 @@
+"""Stored values on their way to the client. The event loop decodes what is small, little in one turn, and under the
+small limits of a rule; what exceeds these, the converter does with the full ones, and says what is wrong with it if
+they are exceeded too.
+"""
+
+from proxy.codec import CodecError, UndecodableError
+from proxy.policy import OnUndecodable, SessionLimits
+from proxy.resp import writers
+from proxy.session.conversation import Conversation
+from proxy.session.effects import Conversion, Converted, Half
+from proxy.session.entries import Decode
+
+
+class Decoder:
+    """Decodes one value after the other; while one waits, no other may come."""
+
+    __slots__ = ("_budget", "_conversation", "_limits", "_waiting", "conversions", "wants_turn")
+
+    def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
+        """Nothing waits."""
+        self._limits = limits
+        self._conversation = conversation
+        self._budget = 0
+        self._waiting: tuple[Decode, bytes] | None = None
+        self.conversions: list[Conversion] = []
+        self.wants_turn = False
+        """What waits, waits for the next turn of the event loop."""
+
+    def begin_turn(self) -> None:
+        """From here on a whole turn's worth of values is decoded."""
+        self._budget = self._limits.inline_decode_bytes
+
+    @property
+    def waits(self) -> bool:
+        """A value waits: for the converter, or for its turn."""
+        return self._waiting is not None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the value that waits."""
+        return 0 if self._waiting is None else len(self._waiting[1])
+
+    def decode(self, entry: Decode, stored: bytes) -> bytes | None:
+        """The reply with a stored value's payload; None: it waits.
+
+        A small value may become a large one, so both count.
+        """
+        self._budget -= len(stored)
+        result = self._decode_here(entry, stored) if self._budget >= 0 else None
+        if result is not None:
+            return self._reply(entry, stored, result)
+        self._waiting = entry, stored
+        if self._budget < 0 and len(stored) <= self._limits.inline_decode_bytes:
+            self.wants_turn = True
+        else:
+            self.conversions.append(Conversion(Half.REPLIES, ((entry.rule.transcoder, stored),)))
+        return None
+
+    def _decode_here(self, entry: Decode, stored: bytes) -> Converted | None:
+        try:
+            payload = entry.rule.brief.decode(stored)
+        except CodecError as error:
+            return None if error.is_over_limit else error
+        self._budget -= len(payload)
+        return payload
+
+    def take_turn(self) -> bytes | None:
+        """As `decode`, for what waits for this turn."""
+        if self._waiting is None or not self.wants_turn:
+            return None
+        (entry, stored), self._waiting, self.wants_turn = self._waiting, None, False
+        return self.decode(entry, stored)
+
+    def finish(self, result: Converted) -> bytes | None:
+        """The reply with what the converter has made of the value that waits."""
+        if self._waiting is None:
+            return None
+        (entry, stored), self._waiting = self._waiting, None
+        return self._reply(entry, stored, result)
+
+    def _reply(self, entry: Decode, stored: bytes, result: Converted) -> bytes:
+        return self.undecodable(entry, result, stored) if isinstance(result, CodecError) else writers.bulk(result)
+
+    def too_large(self, entry: Decode, size: int) -> bytes:
+        """The reply in place of a value that may not even be held."""
+        most = self._limits.codec.decoded_bytes
+        error = UndecodableError(f"{size} bytes are over the limit of {most} ([limits] decoded_bytes)")
+        return self.undecodable(entry, error, b"")
+
+    def undecodable(self, entry: Decode, error: CodecError, stored: bytes) -> bytes:
+        """What the rule wants a reader to get."""
+        wanted = entry.rule.on_undecodable
+        if wanted is OnUndecodable.RAW:
+            return writers.bulk(stored)
+        if wanted is OnUndecodable.NIL or entry.element:
+            return writers.NULL_RESP3 if self._conversation.protocol == 3 else writers.NULL_RESP2
+        applied = "; the command was applied" if entry.applied else ""
+        return writers.error(f"ERR flask-cache-proxy: cannot decode the stored value: {error}{applied}")
