@@ -32,7 +32,8 @@ _WORD: Final = 64
 
 _STR_KEYS: Final = frozenset({str})
 _STOP: Final = ord(".")
-_UNSET: Final = object()
+UNSET: Final = object()
+"""Under the index 0 of a memo that is counted from 1."""
 
 Handler: TypeAlias = "Callable[[Machine, int], int]"
 """Carries out one instruction: given where its argument begins, it says where the next instruction does.
@@ -248,22 +249,15 @@ class Machine:
         if index == len(memo):
             memo.append(node)
         elif index == 1 and not memo:
-            memo += (_UNSET, node)  # cPickle of Python 2 counts from 1
+            memo += (UNSET, node)  # cPickle of Python 2 counts from 1
         elif 0 <= index < len(memo):
             memo[index] = node
         else:
             raise UndecodableError("corrupt pickle: a memo with gaps")
 
-    def memoize(self) -> None:
-        """Remember the object on top under the next index. No pickler mixes it with PUTs that count from 1."""
-        memo = self.memo
-        if memo and memo[0] is _UNSET:
-            raise UndecodableError("corrupt pickle: a memo with gaps")
-        memo.append(self.top())
-
     def get(self, index: int) -> None:
         """Push what is remembered under an index."""
-        if not 0 <= index < len(self.memo) or self.memo[index] is _UNSET:
+        if not 0 <= index < len(self.memo) or self.memo[index] is UNSET:
             raise UndecodableError("corrupt pickle: not in the memo")
         self.again(self.memo[index])
 

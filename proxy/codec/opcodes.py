@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from proxy.codec import scalars, shapes, spelled
 from proxy.codec.errors import UndecodableError
-from proxy.codec.machine import COLLECTION_COST, OBJECT_COST, Handler, Machine
+from proxy.codec.machine import COLLECTION_COST, OBJECT_COST, UNSET, Handler, Machine
 from proxy.codec.nodes import TAGS, Collection, Instance, Node, Scalar, Symbol
 
 _COSTS: Final = {Scalar: OBJECT_COST, Collection: COLLECTION_COST}
@@ -172,7 +172,16 @@ def _frozenset(machine: Machine, pos: int) -> int:
 
 
 def _memoize(machine: Machine, pos: int) -> int:
-    machine.memoize()
+    """Remember the object on top under the next index. No pickler mixes it with PUTs that count from 1.
+
+    Every other instruction of a modern pickle, so that it looks at the stack by itself.
+    """
+    stack, memo = machine.stack, machine.memo
+    if len(stack) <= machine.floor:
+        raise UndecodableError("corrupt pickle: stack underflow")
+    if memo and memo[0] is UNSET:
+        raise UndecodableError("corrupt pickle: a memo with gaps")
+    memo.append(stack[-1])
     return pos
 
 
