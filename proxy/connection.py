@@ -340,17 +340,17 @@ class Connection(asyncio.Protocol):
         if self._ending or self._client is None:
             return
         takes = self._takes_client
-        if takes and self._client_rest and not self._client_due:
+        if self._client_rest and takes and not self._client_due:
             self._client_due = True
             self._host.wait_turn(partial(self._go_on, self._go_on_with_client))
-        if (pause := not takes or len(self._client_rest) > _SLICE) != self._client_paused:
+        if (pause := not takes or len(self._client_rest) > _SLICE) is not self._client_paused:
             self._client_paused = pause
             (self._client.pause_reading if pause else self._client.resume_reading)()
         takes = self._takes_upstream
-        if takes and self._upstream_rest and not self._upstream_due:
+        if self._upstream_rest and takes and not self._upstream_due:
             self._upstream_due = True
             self._host.wait_turn(partial(self._go_on, self._go_on_with_upstream))
-        if (pause := not takes or len(self._upstream_rest) > _SLICE) != self._upstream_paused:
+        if (pause := not takes or len(self._upstream_rest) > _SLICE) is not self._upstream_paused:
             self._upstream_paused = pause
             if self._upstream is not None:
                 (self._upstream.pause_reading if pause else self._upstream.resume_reading)()

@@ -99,6 +99,9 @@ class ReplyHalf:
 
     def advance(self) -> None:
         """Move what is there. Raises FramingError."""
+        entries = self._conversation.entries
+        if not self._framer.buffered and not (entries and type(entries[0]) is Last):
+            return  # as after each request
         while not self.decoder.waits and self._conversation.close_reason is None and (self._run() or self._next()):
             pass
         self._trash.clear()

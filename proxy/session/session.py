@@ -94,7 +94,7 @@ class Session:
     @property
     def wants_client(self) -> bool:
         """More of the client's bytes can be used."""
-        return self._requests.stall is None and not self.is_full
+        return self._requests.stall is None and not self._conversation.is_full(self._requests.policy.limits)
 
     @property
     def wants_upstream(self) -> bool:
