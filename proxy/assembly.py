@@ -1,10 +1,12 @@
 """Settings -> policy and upstream: where what an operator wrote becomes what a session does, and on whom."""
 
 from proxy import passwords
-from proxy.codec import CodecLimits, Options, Transcoder
+from proxy.codec import CodecLimits, Options
 from proxy.config import Rule as RuleSettings
 from proxy.config import SentinelTarget, Settings, TcpTarget, UnixTarget
 from proxy.glob import compile_glob, literal_prefix
+from proxy.metered import MeteredTranscoder
+from proxy.metrics import Metrics
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp import RequestLimits
 from proxy.sentinel import Master
@@ -16,8 +18,8 @@ _BRIEF_NODES = 2000
 _BRIEF_DECODED_BYTES = 128 * 1024
 
 
-def policy_for(settings: Settings, payload: str) -> Policy:
-    """The policy of the listeners whose clients speak `payload`."""
+def policy_for(settings: Settings, payload: str, metrics: Metrics) -> Policy:
+    """The policy of the listeners whose clients speak `payload`. `metrics` count what it transcodes."""
     limits = SessionLimits(
         request=RequestLimits(
             settings.limits.request_bytes,
@@ -39,7 +41,7 @@ def policy_for(settings: Settings, payload: str) -> Policy:
         allowed_commands=frozenset(name.encode() for name in settings.guard.allow),
         keeps_secrets=settings.upstream.logs_in,
     )
-    rules = tuple(_rule(rule, payload, limits.codec) for rule in settings.rule)
+    rules = tuple(_rule(rule, payload, limits.codec, metrics) for rule in settings.rule)
     return Policy(rules, guard, limits)
 
 
@@ -74,7 +76,7 @@ def _brief(limits: CodecLimits) -> CodecLimits:
     )
 
 
-def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
+def _rule(rule: RuleSettings, payload: str, limits: CodecLimits, metrics: Metrics) -> Rule:
     options = Options(
         payload=payload,
         pickle_protocol=rule.pickle_protocol,
@@ -89,8 +91,8 @@ def _rule(rule: RuleSettings, payload: str, limits: CodecLimits) -> Rule:
         matches=compile_glob(rule.pattern),
         prefix=literal_prefix(rule.pattern),
         treats_as=As("value" if rule.as_ == "view" else rule.as_),
-        transcoder=Transcoder(options),
-        brief=Transcoder(options._replace(limits=_brief(limits))),
+        transcoder=MeteredTranscoder(options, metrics, rule.name),
+        brief=MeteredTranscoder(options._replace(limits=_brief(limits)), metrics, rule.name, is_brief=True),
         on_undecodable=OnUndecodable(rule.on_undecodable),
         default_ttl=rule.default_ttl,
     )

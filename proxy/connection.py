@@ -9,15 +9,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 from proxy.endpoint import has_hung_up, keep_alive
 from proxy.farewell import Farewell, finish
-from proxy.metrics import Metrics
+from proxy.metrics import Histogram, Metrics
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Opening, Session
-from proxy.upstream import UpstreamError
+from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Opening, Session, Tally
+from proxy.upstream import UpstreamError, UpstreamSide
 from proxy.watch import Deadlines
 
 _log = logging.getLogger("proxy.connection")
@@ -34,7 +35,11 @@ class Host(Protocol):
     """What a connection needs of the server that it belongs to."""
 
     metrics: Metrics
+    tally: Tally
+    round_trips: Histogram
     buffered_bytes: int
+    slow_seconds: float
+    """From how long on Redis is slow to answer; 0: it never is."""
 
     def opening(self) -> tuple[Opening, ...]:
         """What begins each conversation. Raises UpstreamError."""
@@ -42,10 +47,10 @@ class Host(Protocol):
     def wait_turn(self, work: Callable[[], None]) -> None:
         """Do it in turn with the large pieces of others."""
 
-    def received(self, side: str, size: int) -> None:
-        """Bytes have come in; `side`: `client` or `upstream`."""
+    def received(self, size: int) -> None:
+        """Bytes have come in."""
 
-    async def dial(self, factory: "Callable[[], UpstreamSide]") -> "UpstreamSide":
+    async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
         """Connect to Redis. Raises UpstreamError."""
 
     async def convert(self, conversion: Conversion) -> list[Converted]:
@@ -69,6 +74,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__",
+        "_asked_at",
         "_client",
         "_client_due",
         "_client_full",
@@ -104,7 +110,7 @@ class Connection(asyncio.Protocol):
         self.listener = listener
         self.payload = payload
         self.number = number
-        self._session = Session(policy, gate)
+        self._session = Session(policy, gate, host.tally)
         self._session_due = False  # it waits for its turn
         self._client: Any = None
         self._upstream: Any = None
@@ -122,6 +128,7 @@ class Connection(asyncio.Protocol):
         self._ending = False  # nothing more is looked at
         self._draining = False
         self._heard = False  # Redis has sent something since the last look
+        self._asked_at = 0.0  # when Redis was first asked for what it owes; 0: nothing, or something that blocks
         self._looks = 0  # in vain, at what is due
         self._timer: asyncio.TimerHandle | Farewell | None = None
 
@@ -154,6 +161,7 @@ class Connection(asyncio.Protocol):
                 self._end(writers.error(f"ERR flask-cache-proxy: {error}"))
             return
         self._upstream = upstream.transport
+        self._host.metrics.upstreams_total += 1
         if self._upstream is None:
             return
         if self._client is None or self._ending:
@@ -169,7 +177,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
-        self._host.received("client", len(data))
+        self._host.metrics.traffic.received_client += len(data)
+        self._host.received(len(data))
         if self._ending:
             return
         if self._client_paused or self._client_rest or len(data) > _SMALL:
@@ -228,10 +237,13 @@ class Connection(asyncio.Protocol):
 
     def upstream_received(self, data: bytes) -> None:
         """Bytes of Redis."""
-        self._host.received("upstream", len(data))
+        self._host.metrics.traffic.received_upstream += len(data)
+        self._host.received(len(data))
         if self._ending:
             return
         self._heard = True
+        if self._asked_at:
+            self._answered(perf_counter() - self._asked_at)
         if self._upstream_paused or self._upstream_rest or len(data) > _SMALL:
             self._upstream_rest += data
             self._adjust()
@@ -244,6 +256,10 @@ class Connection(asyncio.Protocol):
             data, self._upstream_rest = self._upstream_rest[:_SLICE], self._upstream_rest[_SLICE:]
             self._apply(self._session.from_upstream(data))
 
+    def upstream_made(self) -> None:
+        """Connected: `upstream_lost` will follow."""
+        self._host.metrics.upstreams += 1
+
     def upstream_full(self, full: bool) -> None:
         """Whether Redis takes no more for now."""
         self._upstream_full = full
@@ -252,6 +268,7 @@ class Connection(asyncio.Protocol):
     def upstream_lost(self) -> None:
         """Redis is gone: what it has answered is delivered, the rest has no answer."""
         self._upstream, self._lost = None, True
+        self._host.metrics.upstreams -= 1
         if not self._ending:
             self._watch_progress()
             self._finish_without_redis()
@@ -272,8 +289,12 @@ class Connection(asyncio.Protocol):
     def _apply(self, effects: Effects) -> None:
         if effects.upstream and self._upstream is not None:
             self._upstream.write(effects.upstream)
+            self._host.metrics.traffic.sent_upstream += len(effects.upstream)
+            if not self._asked_at and self._session.awaits_reply:
+                self._asked_at = perf_counter()
         if effects.client:
             self._client.write(effects.client)
+            self._host.metrics.traffic.sent_client += len(effects.client)
         if effects.conversions or effects.lookups or effects.wants_turn:
             self._begin(effects)
         if effects.close is not None:
@@ -285,6 +306,13 @@ class Connection(asyncio.Protocol):
             self._adjust()
             if self._lost:
                 self._finish_without_redis()
+
+    def _answered(self, seconds: float) -> None:
+        """Redis has begun to answer: what is behind that is asked for from here on."""
+        self._asked_at = 0.0
+        self._host.round_trips.observe(seconds)
+        if self._host.slow_seconds and seconds >= self._host.slow_seconds:
+            _log.warning("[%d] slow: Redis took %.3g s to answer %s", self.number, seconds, self._session.asked)
 
     def _begin(self, effects: Effects) -> None:
         """What takes longer than this turn."""
@@ -375,6 +403,17 @@ class Connection(asyncio.Protocol):
         unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
         return unsent + len(self._client_rest) + len(self._upstream_rest) + self._session.memory
 
+    @property
+    def pending(self) -> int:
+        """Replies outstanding."""
+        return self._session.pending
+
+    @property
+    def paused(self) -> list[str]:
+        """The sides that are not being read."""
+        sides = (("client", self._client_paused), ("upstream", self._upstream_paused))
+        return [side for side, paused in sides if paused]
+
     def look(self, deadlines: Deadlines) -> None:
         """Find out what no event tells: that a client which is not being read has hung up, or that time is up."""
         if self._ending or self._client is None:
@@ -455,35 +494,3 @@ class Connection(asyncio.Protocol):
         """Both sides are gone, and none is to come."""
         if self._client is None and self._upstream is None and not self._dialing:
             self._host.closed(self)
-
-
-class UpstreamSide(asyncio.Protocol):
-    """Redis' side of a connection."""
-
-    __slots__ = ("_connection", "transport")
-
-    def __init__(self, connection: Connection) -> None:
-        """`connection`: whose upstream it is."""
-        self._connection = connection
-        self.transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of Redis."""
-        self._connection.upstream_received(data)
-
-    def pause_writing(self) -> None:
-        """Redis takes no more for now."""
-        self._connection.upstream_full(True)
-
-    def resume_writing(self) -> None:
-        """Redis takes more again."""
-        self._connection.upstream_full(False)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Redis is gone."""
-        self.transport = None
-        self._connection.upstream_lost()

@@ -6,26 +6,28 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from proxy import __version__
+from proxy import __version__, metered
 from proxy.acceptor import Acceptor
 from proxy.assembly import gates_for, policy_for, upstream_for
 from proxy.config import Limits, Listener, Settings, TcpAddress
-from proxy.connection import Connection, UpstreamSide
+from proxy.connection import Connection
 from proxy.converter import Converter
 from proxy.descriptors import clients_at_most
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, Snapshot
 from proxy.policy import Policy
 from proxy.resp import writers
 from proxy.seats import Seats
 from proxy.sentinel import Master, MasterError
-from proxy.session import CommandInfo, Conversion, Converted, Opening
+from proxy.session import CommandInfo, Conversion, Converted, Opening, Tally
 from proxy.tasks import Tasks
 from proxy.tls import ServerTls
 from proxy.turns import Turns
+from proxy.upstream import UpstreamSide
 from proxy.watch import Watch
 
 _log = logging.getLogger("proxy.server")
@@ -59,7 +61,11 @@ class Server:
         """`listening`: the sockets of each listener, in the order of the settings. Raises TlsError, PasswordError."""
         self._settings = settings
         self._upstream = upstream_for(settings)
-        self._policies = _policies(settings)
+        self.metrics = Metrics(__version__)
+        self.tally = Tally()
+        self.round_trips = self.metrics.histogram("round_trip_seconds")
+        self.slow_seconds = settings.log.slow_seconds
+        self._policies = self._policies_of(settings)
         self._converter = Converter()
         self._doors = [
             _Door(number, listener.payload, sockets, _server_tls(listener))
@@ -76,7 +82,6 @@ class Server:
         self._now = asyncio.Event()
         self._all_gone = asyncio.Event()
         self._most_clients = settings.limits.clients
-        self.metrics = Metrics(__version__)
         self._turns = Turns()
         self._watch = Watch(self._connections, _share(settings), self.metrics)
         self.buffered_bytes = settings.limits.buffered_bytes
@@ -123,7 +128,7 @@ class Server:
             for tls in (self._upstream.tls, *(door.tls for door in self._doors))
             if tls is not None
         ]
-        policies, gates = _policies(settings), gates_for(settings)
+        policies, gates = self._policies_of(settings), gates_for(settings)
 
         def take() -> None:
             for use in fresh:
@@ -132,11 +137,23 @@ class Server:
             self._watch.limits = _share(settings)
             self._count_descriptors()
             self.buffered_bytes = settings.limits.buffered_bytes
+            self.slow_seconds = settings.log.slow_seconds
             self._upstream.timeout = settings.limits.connect_timeout
             for connection in self._connections:
                 connection.set_policy(policies[connection.payload], gates[connection.listener])
 
         return take
+
+    def _policies_of(self, settings: Settings) -> dict[str, Policy]:
+        return {payload: policy_for(settings, payload, self.metrics) for payload in ("json", "msgpack")}
+
+    def numbers(self) -> Snapshot:
+        """What has been counted, as it is now."""
+        commands = self.metrics.commands
+        for command, count in self.tally.commands.items():
+            commands["other" if command is None else command.name.decode()] = count
+        self.metrics.refusals = self.tally.refusals
+        return self.metrics.snapshot()
 
     def _count_descriptors(self) -> None:
         wanted = self._settings.limits.clients
@@ -243,9 +260,8 @@ class Server:
         """Do it in turn with the large pieces of others."""
         self._turns.wait(work)
 
-    def received(self, side: str, size: int) -> None:
+    def received(self, size: int) -> None:
         """Bytes have come in, from clients or from Redis."""
-        self.metrics.received_bytes[side] += size
         self._watch.received(size)
 
     async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
@@ -254,7 +270,10 @@ class Server:
 
     async def convert(self, conversion: Conversion) -> list[Converted]:
         """Convert in the converter process."""
-        return await self._converter.convert(conversion)
+        began = perf_counter()
+        results = await self._converter.convert(conversion)
+        metered.count(conversion, results, perf_counter() - began)
+        return results
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command."""
@@ -279,10 +298,6 @@ def _share(settings: Settings) -> Limits:
     limits = settings.limits
     share = limits.total_buffered_bytes // settings.server.workers
     return msgspec.structs.replace(limits, total_buffered_bytes=share)
-
-
-def _policies(settings: Settings) -> dict[str, Policy]:
-    return {payload: policy_for(settings, payload) for payload in ("json", "msgpack")}
 
 
 class _TurnedAway(asyncio.Protocol):

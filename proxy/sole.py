@@ -5,6 +5,7 @@ from collections.abc import Callable
 from proxy import admin, reload
 from proxy.config import ConfigError, Settings
 from proxy.listeners import Listeners
+from proxy.metrics import processes
 from proxy.passwords import PasswordError
 from proxy.seats import alone
 from proxy.server import Server
@@ -72,4 +73,5 @@ class SoleServer:
 
     async def exposition(self) -> bytes:
         """The metrics."""
-        return self._server.metrics.exposition()
+        self._server.numbers()
+        return self._server.metrics.exposition(processes())

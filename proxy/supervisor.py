@@ -17,7 +17,7 @@ from proxy.child import Child
 from proxy.config import ConfigError, Settings
 from proxy.control import Start
 from proxy.listeners import Listeners
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, processes
 from proxy.seats import SharedSeats, shared_memory
 from proxy.tasks import Tasks
 
@@ -239,4 +239,4 @@ class Supervisor:
         for child in self._children.values():
             total.add(child.metrics)
         total.workers = self._ready_children()
-        return total.exposition()
+        return total.exposition(processes())

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import hiredis
 
@@ -25,7 +25,7 @@ _NO_LOGIN: Final = "Redis refused the proxy's own login (upstream.username, upst
 _NO_DATABASE: Final = "Redis refused the database of upstream.url"
 _NOT_ENOUGH: Final = object()
 
-Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
+Side = TypeVar("Side", bound=asyncio.Protocol)
 
 
 class UpstreamError(Exception):
@@ -48,6 +48,55 @@ class Login(NamedTuple):
             raise UpstreamError("the proxy cannot log in to Redis: it has no password, and its log says why") from None
         user = () if self.username is None else (self.username.encode(),)
         return Opening(command(b"AUTH", *user, password or b""), _NO_LOGIN)
+
+
+class Asking(Protocol):
+    """Whoever a connection to Redis belongs to."""
+
+    def upstream_made(self) -> None:
+        """Connected: `upstream_lost` will follow."""
+
+    def upstream_received(self, data: bytes) -> None:
+        """Bytes of Redis."""
+
+    def upstream_full(self, full: bool) -> None:
+        """Whether Redis takes no more for now."""
+
+    def upstream_lost(self) -> None:
+        """Redis is gone."""
+
+
+class UpstreamSide(asyncio.Protocol):
+    """Redis' side of a client's connection."""
+
+    __slots__ = ("_asking", "transport")
+
+    def __init__(self, asking: Asking) -> None:
+        """`asking`: whose upstream it is."""
+        self._asking = asking
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = transport
+        self._asking.upstream_made()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of Redis."""
+        self._asking.upstream_received(data)
+
+    def pause_writing(self) -> None:
+        """Redis takes no more for now."""
+        self._asking.upstream_full(True)
+
+    def resume_writing(self) -> None:
+        """Redis takes more again."""
+        self._asking.upstream_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Redis is gone."""
+        self.transport = None
+        self._asking.upstream_lost()
 
 
 class Upstream:
@@ -78,7 +127,7 @@ class Upstream:
         self._asker: _Asker | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def connect(self, factory: Callable[[], Protocol]) -> Protocol:
+    async def connect(self, factory: Callable[[], Side]) -> Side:
         """Dial; the protocol has its transport. Raises UpstreamError."""
         where: object = self.place
         try:
@@ -93,7 +142,7 @@ class Upstream:
             raise UpstreamError(f"cannot reach Redis at {where}: {_reason(error)}") from None
         return protocol
 
-    async def _connect_tcp(self, factory: Callable[[], Protocol], address: TcpAddress) -> Protocol:
+    async def _connect_tcp(self, factory: Callable[[], Side], address: TcpAddress) -> Side:
         how: Any = {}
         if self.tls is not None:
             how = {"ssl": self.tls.context, "server_hostname": self.tls.name or address.host}

@@ -8,6 +8,7 @@ as Redis does with `maxmemory-clients`.
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Collection
 from typing import Final, NamedTuple, Protocol
 
@@ -49,6 +50,14 @@ class Watched(Protocol):
     def memory(self) -> int:
         """Bytes that its buffers take, about."""
 
+    @property
+    def pending(self) -> int:
+        """Replies outstanding."""
+
+    @property
+    def paused(self) -> Collection[str]:
+        """The sides that are not being read."""
+
     def look(self, deadlines: Deadlines) -> None:
         """Look at it; called every interval."""
 
@@ -63,22 +72,33 @@ class Watch:
         """`connections`: those that there are, whenever one looks. `limits` may be exchanged later."""
         self._connections = connections
         self._metrics = metrics
+        self._lag = metrics.histogram("loop_lag_seconds")
         self._uncounted = 0
         self.limits = limits
 
     async def run(self) -> None:
         """Until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             interval = self._interval()
+            due = loop.time() + interval
             await asyncio.sleep(interval)
-            deadlines = self._deadlines(interval)
-            memory = {}
-            for at, connection in enumerate(tuple(self._connections), 1):
-                connection.look(deadlines)
-                memory[connection] = connection.memory
-                if at % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            self._evict(memory)
+            self._lag.observe(max(0.0, loop.time() - due))
+            await self._look(self._deadlines(interval))
+
+    async def _look(self, deadlines: Deadlines) -> None:
+        memory: dict[Watched, int] = {}
+        pending, paused = 0, Counter[str]()
+        for at, connection in enumerate(tuple(self._connections), 1):
+            connection.look(deadlines)
+            memory[connection] = connection.memory
+            pending += connection.pending
+            paused.update(connection.paused)
+            if at % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._metrics.pending, self._metrics.paused = pending, paused
+        self._metrics.buffered_bytes = sum(memory.values())
+        self._evict(memory)
 
     def _interval(self) -> float:
         timeouts = (self.limits.reply_timeout, self.limits.first_command_timeout)

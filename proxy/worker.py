@@ -94,7 +94,7 @@ class Worker:
             _configure_log(settings, self._number)
 
     def _numbers(self, request: int) -> Numbers:
-        return Numbers(request, self._server.metrics.snapshot())
+        return Numbers(request, self._server.numbers())
 
     def _say(self, message: ToSupervisor) -> None:
         self._writer.write(framed(message))

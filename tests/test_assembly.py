@@ -4,11 +4,12 @@ import pickle
 
 from proxy.assembly import policy_for
 from proxy.config import Flags, Guard, Limits, Rule, Settings, load
+from proxy.metrics import Metrics
 from proxy.policy import As, OnUndecodable
 
 
 def test_the_defaults_manage_flask_caching_keys() -> None:
-    policy = policy_for(load(None, {}, Flags()), "json")
+    policy = policy_for(load(None, {}, Flags()), "json", Metrics("0"))
     rule = policy.match(b"flask_cache_view//")
     assert rule is not None
     assert rule.treats_as is As.VALUE
@@ -30,7 +31,7 @@ def test_a_rule_says_how_its_values_are_converted() -> None:
             Rule(keys="t:*", accept_tags=(), big_ints="tagged"),
         )
     )
-    policy = policy_for(settings, "json")
+    policy = policy_for(settings, "json", Metrics("0"))
     view, plain, tagged = (policy.match(key) for key in (b"v:1", b"p:1", b"t:1"))
     assert view is not None
     assert plain is not None
@@ -60,7 +61,10 @@ def test_limits_and_guard_arrive() -> None:
         ),
         guard=Guard(scripts="allow", allow_scripts=(sha1,), allow=("CONFIG|SET",)),
     )
-    limits, guard = policy_for(settings, "msgpack").limits, policy_for(settings, "msgpack").guard
+    limits, guard = (
+        policy_for(settings, "msgpack", Metrics("0")).limits,
+        policy_for(settings, "msgpack", Metrics("0")).guard,
+    )
     assert tuple(limits.codec) == (5, 6, 3, 4)
     assert tuple(limits.request) == (7, 8, 10)
     assert (limits.pending_commands, limits.buffered_bytes) == (9, 11)
@@ -70,4 +74,4 @@ def test_limits_and_guard_arrive() -> None:
 
 
 def test_a_first_command_may_be_as_large_as_any_unless_it_is_said() -> None:
-    assert policy_for(Settings(limits=Limits(request_bytes=7)), "json").limits.request.first_bytes == 7
+    assert policy_for(Settings(limits=Limits(request_bytes=7)), "json", Metrics("0")).limits.request.first_bytes == 7

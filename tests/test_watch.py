@@ -18,6 +18,8 @@ class Seen:
     def __init__(self, number: int, memory: int = 0) -> None:
         self.number = number
         self.memory = memory
+        self.pending = memory % 7
+        self.paused = ["client"] if memory else []
         self.looks: list[Deadlines] = []
         self.evicted = ""
         self.looked = asyncio.Event()

@@ -176,6 +176,7 @@ class Admin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+    slow_seconds: Annotated[float, Meta(ge=0, le=86400)] = 0.0
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,5 +4,6 @@ from proxy.session.effects import Close, CommandInfo, Conversion, Converted, Eff
 from proxy.session.entries import Opening
 from proxy.session.gate import Gate
 from proxy.session.session import Session
+from proxy.session.tally import Tally
 
-__all__ = ["Close", "CommandInfo", "Conversion", "Converted", "Effects", "Gate", "Half", "Opening", "Session"]
+__all__ = ["Close", "CommandInfo", "Conversion", "Converted", "Effects", "Gate", "Half", "Opening", "Session", "Tally"]

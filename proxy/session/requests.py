@@ -48,6 +48,7 @@ from proxy.session.gate import (
     excess,
     without_login,
 )
+from proxy.session.tally import Tally
 from proxy.session.words import OURS
 
 _BLOCK_IF_ASKED: Final = frozenset({b"XREAD", b"XREADGROUP"})
@@ -100,7 +101,9 @@ class RequestHalf:
         "_encoding",
         "_looking_up",
         "_parser",
+        "_tally",
         "_waiting",
+        "asked",
         "conversions",
         "gate",
         "lookups",
@@ -110,8 +113,11 @@ class RequestHalf:
         "stall",
     )
 
-    def __init__(self, policy: Policy, conversation: Conversation, gate: Gate | None) -> None:
+    def __init__(self, policy: Policy, conversation: Conversation, gate: Gate | None, tally: Tally) -> None:
         """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
+        self._tally = tally
+        self.asked: Command | None = None
+        """The last one before which nothing was outstanding."""
         self.policy = policy
         self.setup: tuple[Opening, ...] = ()
         """The proxy's own commands, sent first and again after whatever undoes them."""
@@ -158,7 +164,7 @@ class RequestHalf:
 
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
-        conversation, limits = self._conversation, self.policy.limits
+        conversation, limits, counts = self._conversation, self.policy.limits, self._tally.commands
         straight = self._admitted and conversation.is_straight
         while self.stall is None and not conversation.is_full(limits):
             try:
@@ -169,6 +175,9 @@ class RequestHalf:
             if request is None:
                 return
             command = find(request[0])
+            counts[command] += 1
+            if not conversation.entries:
+                self.asked = command
             if straight and command is not None and command.is_straight:
                 self._take_straight(command, request)
             else:
@@ -264,6 +273,7 @@ class RequestHalf:
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
+        self._tally.refusals += 1
         self._reply(writers.error(text))
 
     def _reply(self, reply: bytes) -> None:

@@ -7,12 +7,14 @@ pile up. After an effect `close` there are no more effects.
 
 from proxy.policy import Policy
 from proxy.resp import FramingError, writers
+from proxy.session import words
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half
 from proxy.session.entries import Blocking, Opening
 from proxy.session.gate import Gate
 from proxy.session.replies import ReplyHalf
 from proxy.session.requests import RequestHalf, Stall
+from proxy.session.tally import Tally
 from proxy.session.words import OURS
 
 
@@ -21,10 +23,10 @@ class Session:
 
     __slots__ = ("_closed", "_conversation", "_replies", "_requests")
 
-    def __init__(self, policy: Policy, gate: Gate | None = None) -> None:
-        """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
+    def __init__(self, policy: Policy, gate: Gate | None = None, tally: Tally | None = None) -> None:
+        """`gate`: what stands in for Redis' own password; None: AUTH passes through. `tally`: counts with others."""
         self._conversation = Conversation()
-        self._requests = RequestHalf(policy, self._conversation, gate)
+        self._requests = RequestHalf(policy, self._conversation, gate, tally or Tally())
         self._replies = ReplyHalf(policy.limits, self._conversation)
         self._closed = False
 
@@ -117,6 +119,12 @@ class Session:
         return self._conversation.is_blocked
 
     @property
+    def asked(self) -> str:
+        """The command that was last sent upstream with nothing before it, by name."""
+        command = self._requests.asked
+        return "an unknown command" if command is None else words.name(command)
+
+    @property
     def pending(self) -> int:
         """Replies outstanding."""
         return len(self._conversation.entries)
@@ -183,5 +191,5 @@ class Session:
         """Nothing is looked at any more, and nothing held."""
         self._closed = True
         self._conversation = Conversation()
-        self._requests = RequestHalf(self._requests.policy, self._conversation, None)
+        self._requests = RequestHalf(self._requests.policy, self._conversation, None, Tally())
         self._replies = ReplyHalf(self._requests.policy.limits, self._conversation)

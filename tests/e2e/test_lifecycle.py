@@ -436,6 +436,50 @@ class TestAdminPort:
         assert ask(path, "POST /livez")[0] == 404
         assert KEY not in body
 
+    def test_what_clients_do_is_counted(self, start: StartProxy, admin: Any, connect: Connect) -> None:
+        path, env = admin
+        proxy = start(env=env)
+        client = connect(proxy.json)
+        for words in (("SET", KEY, "[1]"), ("get", KEY), ("SET", KEY, "{"), ("APPEND", KEY, "x"), ("NOSUCH", "x")):
+            client(*words)
+        client("SET", KEY, json.dumps(LARGE))
+        rows = dict(line.rsplit(" ", 1) for line in ask(path, "GET /metrics")[2].splitlines() if line[0] != "#")
+        labels = 'direction="{}",payload="json",rule="flask_cache_*"'
+        expected = {
+            'commands_total{command="SET"}': 3,
+            'commands_total{command="GET"}': 1,
+            'commands_total{command="APPEND"}': 1,
+            'commands_total{command="other"}': 1,
+            "refused_commands_total": 2,
+            f"transcoding_seconds_count{{{labels.format('encode')}}}": 2,
+            f"transcoding_seconds_count{{{labels.format('decode')}}}": 1,
+            'transcoding_failures_total{direction="encode",payload="json",reason="invalid",rule="flask_cache_*"}': 1,
+            'offloaded_conversions_total{half="requests"}': 1,
+            "upstream_round_trip_seconds_count": 6,
+            "upstream_connects_total": 1,
+            "upstream_connections": 1,
+        }
+        assert {name: float(rows[f"flask_cache_proxy_{name}"]) for name in expected} == expected
+        for side in ("client", "upstream"):
+            assert float(rows[f'flask_cache_proxy_received_bytes_total{{side="{side}"}}']) > 0
+            assert float(rows[f'flask_cache_proxy_sent_bytes_total{{side="{side}"}}']) > 0
+        assert float(rows["flask_cache_proxy_process_resident_memory_bytes"]) > 0
+
+    def test_a_slow_redis_is_said_with_the_command_and_nothing_of_its_arguments(
+        self, start: StartProxy, connect: Connect
+    ) -> None:
+        proxy = start(env={"FLASK_CACHE_PROXY_LOG_SLOW_SECONDS": "0.2"})
+        client = connect(proxy.json)
+        proxy.expect(r"WARNING \[\d+\] slow: Redis took 0\.\d+ s to answer EVAL_RO$")
+        busy = (
+            "local t = redis.call('TIME') repeat local n = redis.call('TIME')"
+            " until (n[1] - t[1]) * 1e6 + n[2] - t[2] > 3e5"
+        )
+        client("EVAL_RO", busy, "0")
+        client("GET", KEY)
+        assert client("BLPOP", "none", "0.3") == b"*-1\r\n"
+        proxy.wait_for_line("slow: ")
+
     def test_junk_and_silence_harm_nobody(self, start: StartProxy, admin: Any, connect: Connect) -> None:
         path, env = admin
         proxy = start(env=env)

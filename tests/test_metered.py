@@ -1,0 +1,68 @@
+"""Transcoders that count."""
+
+import pytest
+
+from proxy import metered
+from proxy.codec import CodecError, CodecLimits, Options, PayloadError, UndecodableError
+from proxy.metered import MeteredTranscoder
+from proxy.metrics import Metrics, key
+from proxy.session import Conversion, Half
+
+SMALL = Options(limits=CodecLimits(nodes=3))
+STORED = b"!\x80\x04K\x01."
+
+
+def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
+    """How many values have taken how long, by direction and rule."""
+    metrics.snapshot()
+    counts: dict[tuple[str, str], float] = {}
+    for labels, count in metrics.transcoding_seconds.items():
+        direction, _, rule, bucket = labels.split("\x1f")
+        if bucket != "sum":
+            counts[direction, rule] = counts.get((direction, rule), 0) + count
+    return counts
+
+
+def test_each_direction_counts_what_it_has_done() -> None:
+    metrics = Metrics("0")
+    transcoder = MeteredTranscoder(Options(), metrics, "r")
+    assert transcoder.encode(b"[1]") == transcoder.encode(b"[1]")
+    assert transcoder.decode(STORED) == b"1"
+    assert counted(metrics) == {("encode", "r"): 2, ("decode", "r"): 1}
+    assert not metrics.transcoding_failures
+
+
+def test_failures_count_by_reason() -> None:
+    metrics = Metrics("0")
+    transcoder = MeteredTranscoder(SMALL, metrics, "r")
+    for payload in (b"{", b"[1,2,3,4]"):
+        with pytest.raises(PayloadError):
+            transcoder.encode(payload)
+    with pytest.raises(UndecodableError):
+        transcoder.decode(b"!x")
+    assert metrics.transcoding_failures == {
+        key("encode", "json", "r", "invalid"): 1,
+        key("encode", "json", "r", "limit"): 1,
+        key("decode", "json", "r", "invalid"): 1,
+    }
+    assert counted(metrics) == {}
+
+
+def test_a_brief_one_that_is_over_its_limit_leaves_it_to_another() -> None:
+    metrics = Metrics("0")
+    brief = MeteredTranscoder(SMALL, metrics, "r", is_brief=True)
+    with pytest.raises(PayloadError):
+        brief.encode(b"[1,2,3,4]")
+    with pytest.raises(PayloadError):
+        brief.encode(b"{")
+    assert metrics.transcoding_failures == {key("encode", "json", "r", "invalid"): 1}
+
+
+def test_what_another_process_has_done_counts_too() -> None:
+    metrics = Metrics("0")
+    transcoder = MeteredTranscoder(Options(), metrics, "r")
+    results: list[bytes | CodecError] = [b"x", PayloadError("bad")]
+    metered.count(Conversion(Half.REQUESTS, ((transcoder, b"1"), (transcoder, b"{"))), results, 0.5)
+    metered.count(Conversion(Half.REPLIES, ((transcoder, STORED),)), [b"1"], 0.5)
+    assert counted(metrics) == {("encode", "r"): 1, ("decode", "r"): 1}
+    assert metrics.transcoding_failures == {key("encode", "json", "r", "invalid"): 1}
