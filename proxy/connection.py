@@ -10,63 +10,22 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from proxy.endpoint import has_hung_up, keep_alive
 from proxy.farewell import Farewell, finish
-from proxy.metrics import Histogram, Metrics
+from proxy.host import Host
+from proxy.inlet import SLICE, Inlet
 from proxy.policy import Policy
 from proxy.resp import writers
-from proxy.session import CommandInfo, Conversion, Converted, Effects, Gate, Opening, Session, Tally
+from proxy.session import Conversion, Effects, Gate, Session
 from proxy.upstream import UpstreamError, UpstreamSide
-from proxy.watch import Deadlines
+from proxy.watch import Deadline, Deadlines
 
 _log = logging.getLogger("proxy.connection")
 _UPSTREAM_BUFFER: Final = 1024 * 1024
-_SMALL: Final = 4 * 1024
-"""Bytes of one side that are worked at as they come; more wait for their turn, ..."""
-_SLICE: Final = 64 * 1024
-"""... in which no more than these are worked at."""
 _PROGRESS: Final = 5.0
 """Seconds without any progress after which a connection that one side has left is over."""
-
-
-class Host(Protocol):
-    """What a connection needs of the server that it belongs to."""
-
-    metrics: Metrics
-    tally: Tally
-    round_trips: Histogram
-    buffered_bytes: int
-    slow_seconds: float
-    """From how long on Redis is slow to answer; 0: it never is."""
-
-    def opening(self) -> tuple[Opening, ...]:
-        """What begins each conversation. Raises UpstreamError."""
-
-    def wait_turn(self, work: Callable[[], None]) -> None:
-        """Do it in turn with the large pieces of others."""
-
-    def received(self, size: int) -> None:
-        """Bytes have come in."""
-
-    async def dial(self, factory: Callable[[], UpstreamSide]) -> UpstreamSide:
-        """Connect to Redis. Raises UpstreamError."""
-
-    async def convert(self, conversion: Conversion) -> list[Converted]:
-        """Convert away from the loop."""
-
-    async def command_info(self, name: bytes) -> CommandInfo | None:
-        """What Redis says of a command."""
-
-    def start(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
-        """Run a task, and keep it until it ends."""
-
-    def opened(self, connection: "Connection") -> None:
-        """The client is there."""
-
-    def closed(self, connection: "Connection") -> None:
-        """The connection has ended, both sides of it."""
 
 
 class Connection(asyncio.Protocol):
@@ -76,25 +35,23 @@ class Connection(asyncio.Protocol):
         "__weakref__",
         "_asked_at",
         "_client",
-        "_client_due",
         "_client_full",
-        "_client_paused",
-        "_client_rest",
         "_dialing",
         "_draining",
         "_ending",
+        "_from_client",
+        "_from_upstream",
+        "_half_closed",
         "_heard",
         "_host",
         "_looks",
+        "_looks_before",
         "_lost",
         "_session",
         "_session_due",
         "_timer",
         "_upstream",
-        "_upstream_due",
         "_upstream_full",
-        "_upstream_paused",
-        "_upstream_rest",
         "_work",
         "listener",
         "number",
@@ -116,20 +73,18 @@ class Connection(asyncio.Protocol):
         self._upstream: Any = None
         self._dialing = False
         self._lost = False  # Redis is gone
-        self._client_rest = b""  # read, but its turn is yet to come ...
-        self._client_due = False  # ... which the loop knows
+        self._from_client = Inlet(paused=True)
         self._client_full = False  # it does not take its replies
-        self._client_paused = True
-        self._upstream_rest = b""
-        self._upstream_due = False
+        self._from_upstream = Inlet(paused=False)
         self._upstream_full = False
-        self._upstream_paused = False
         self._work: list[asyncio.Task[None]] = []
         self._ending = False  # nothing more is looked at
-        self._draining = False
+        self._draining = False  # no further command is taken
+        self._half_closed = False  # the client sends no more
         self._heard = False  # Redis has sent something since the last look
         self._asked_at = 0.0  # when Redis was first asked for what it owes; 0: nothing, or something that blocks
-        self._looks = 0  # in vain, at what is due
+        self._looks = 0  # in vain, at what Redis owes
+        self._looks_before = 0  # in vain, at a client that has not sent its first command
         self._timer: asyncio.TimerHandle | Farewell | None = None
 
     # -- the client ------------------------------------------------------------------------------------
@@ -145,10 +100,15 @@ class Connection(asyncio.Protocol):
             return
         self._client.pause_reading()
         keep_alive(self._client)
-        high = self._host.buffered_bytes
-        self._client.set_write_buffer_limits(high=high, low=high // 4)
+        self._limit_client()
         self._dialing = True
         self._host.start(self._dial(), f"dial {self.number}").add_done_callback(self._dialed)
+
+    def _limit_client(self) -> None:
+        """How much it may leave unread."""
+        if self._client is not None:
+            high = self._host.buffered_bytes
+            self._client.set_write_buffer_limits(high=high, low=high // 4)
 
     async def _dial(self) -> None:
         try:
@@ -181,36 +141,46 @@ class Connection(asyncio.Protocol):
         self._host.received(len(data))
         if self._ending:
             return
-        if self._client_paused or self._client_rest or len(data) > _SMALL:
-            self._client_rest += data
-            if self._client_paused:
-                self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
-            else:
-                self._adjust()
-        else:
+        if self._from_client.passes(data):
             self._apply(self._session.from_client(data))
+        elif self._from_client.paused:
+            self._client.pause_reading()  # uvloop starts to read behind connection_made, whatever that has paused
+        else:
+            self._adjust()
 
     def _go_on_with_client(self) -> None:
-        self._client_due = False
+        self._from_client.due = False
         if not self._ending and self._takes_client:
-            data, self._client_rest = self._client_rest[:_SLICE], self._client_rest[_SLICE:]
-            self._apply(self._session.from_client(data))
+            self._apply(self._session.from_client(self._from_client.take(SLICE)))
 
     def eof_received(self) -> bool:
         """The client will send no more: what it has asked is still answered."""
-        if self._ending or self._is_idle or self._session.is_blocked or not self._client.can_write_eof():
-            return False  # as Redis, which drops a command that blocks with its client; TLS closes both ways at once
-        self._draining = True
+        if self._ending or self._is_idle or not self._client.can_write_eof():
+            return False  # TLS closes both ways at once
+        self._half_closed = True
         self._watch_progress()
+        self._settle_half_closed()
         return True
 
+    def _settle_half_closed(self) -> None:
+        """Go with the client once it has its replies. A command that may block for ever, Redis itself is to drop."""
+        all_passed_on = not self._from_client and self._session.wants_client and self._upstream is not None
+        drops = self._session.is_blocked and all_passed_on
+        if self._is_idle or (drops and not finish(self._upstream)):
+            self.close()
+
     def _watch_progress(self, before: object = None) -> None:
-        """One side has left: wait on, as long as Redis answers or the client takes what it has coming."""
-        now = self._session.pending, len(self._upstream_rest), self._client.get_write_buffer_size()
-        if now == before:
+        """One side has left: wait on, as long as there is something to wait for or the client takes what it is owed."""
+        now = self._session.pending, len(self._from_upstream), self._client.get_write_buffer_size()
+        if now == before and not self._awaits_others:
             self.close()
         else:
             self._set_timer(asyncio.get_running_loop().call_later(_PROGRESS, self._watch_progress, now))
+
+    @property
+    def _awaits_others(self) -> bool:
+        """It is Redis that is to answer, or the converter, and not the client that takes nothing."""
+        return bool(self._work) or (self._upstream is not None and not self._client_full)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. What it has asked for is still done, as when it talks to Redis itself."""
@@ -219,7 +189,8 @@ class Connection(asyncio.Protocol):
         if self._upstream is not None:
             if not self._upstream.is_closing():
                 self._upstream.resume_reading()
-                finish(self._upstream)
+                if not finish(self._upstream):
+                    self._upstream.close()
             self._set_timer(asyncio.get_running_loop().call_later(_PROGRESS, self._upstream.abort))
         self._close_if_over()
 
@@ -244,17 +215,15 @@ class Connection(asyncio.Protocol):
         self._heard = True
         if self._asked_at:
             self._answered(perf_counter() - self._asked_at)
-        if self._upstream_paused or self._upstream_rest or len(data) > _SMALL:
-            self._upstream_rest += data
-            self._adjust()
-        else:
+        if self._from_upstream.passes(data):
             self._apply(self._session.from_upstream(data))
+        else:
+            self._adjust()
 
     def _go_on_with_upstream(self) -> None:
-        self._upstream_due = False
-        if not self._ending and self._takes_upstream:
-            data, self._upstream_rest = self._upstream_rest[:_SLICE], self._upstream_rest[_SLICE:]
-            self._apply(self._session.from_upstream(data))
+        self._from_upstream.due = False
+        if not self._ending and self._takes_upstream and not self._client.is_closing():  # as it may be, in a while
+            self._apply(self._session.from_upstream(self._from_upstream.take(SLICE)))
 
     def upstream_made(self) -> None:
         """Connected: `upstream_lost` will follow."""
@@ -278,9 +247,9 @@ class Connection(asyncio.Protocol):
 
     def _finish_without_redis(self) -> None:
         """Close, once what it has sent is delivered: a reply may be under conversion, or the client slow."""
-        if self._upstream_rest or not self._session.wants_upstream:
+        if self._from_upstream or not self._session.wants_upstream:
             return
-        if self._session.pending:
+        if self._session.pending and not (self._half_closed and self._session.is_blocked):  # which we had it drop
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
         self.close()
 
@@ -300,9 +269,11 @@ class Connection(asyncio.Protocol):
         if effects.close is not None:
             _log.debug("[%d] closing: %s", self.number, effects.close.reason)
             self._end()
-        elif self._draining and self._is_idle:
-            self.close()
+        elif self._draining and self._session.is_idle:
+            self._end()
         else:
+            if self._half_closed:
+                self._settle_half_closed()
             self._adjust()
             if self._lost:
                 self._finish_without_redis()
@@ -342,9 +313,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     async def _convert(self, conversion: Conversion) -> None:
-        results = await self._host.convert(conversion)
+        result = await self._host.convert(conversion)
         if not self._ending:
-            self._apply(self._session.converted(conversion.half, results))
+            self._apply(self._session.converted(conversion.half, result))
 
     async def _look_up(self, name: bytes) -> None:
         info = await self._host.command_info(name)
@@ -355,7 +326,11 @@ class Connection(asyncio.Protocol):
     def _takes_client(self) -> bool:
         """More of the client's bytes can be used."""
         return not (
-            self._upstream is None or self._upstream_full or self._client_full or not self._session.wants_client
+            self._upstream is None
+            or self._upstream_full
+            or self._client_full
+            or self._draining
+            or not self._session.wants_client
         )
 
     @property
@@ -367,21 +342,10 @@ class Connection(asyncio.Protocol):
         """Read each side while what it sends can be used, and go on with what has been read."""
         if self._ending or self._client is None:
             return
-        takes = self._takes_client
-        if self._client_rest and takes and not self._client_due:
-            self._client_due = True
+        if self._from_client.adjust(self._client, self._takes_client):
             self._host.wait_turn(partial(self._go_on, self._go_on_with_client))
-        if (pause := not takes or len(self._client_rest) > _SLICE) is not self._client_paused:
-            self._client_paused = pause
-            (self._client.pause_reading if pause else self._client.resume_reading)()
-        takes = self._takes_upstream
-        if self._upstream_rest and takes and not self._upstream_due:
-            self._upstream_due = True
+        if self._from_upstream.adjust(self._upstream, self._takes_upstream):
             self._host.wait_turn(partial(self._go_on, self._go_on_with_upstream))
-        if (pause := not takes or len(self._upstream_rest) > _SLICE) is not self._upstream_paused:
-            self._upstream_paused = pause
-            if self._upstream is not None:
-                (self._upstream.pause_reading if pause else self._upstream.resume_reading)()
 
     def _go_on(self, step: Callable[[], None]) -> None:
         """A step in a turn of its own: if it fails, nobody must wait for ever."""
@@ -396,12 +360,18 @@ class Connection(asyncio.Protocol):
     def set_policy(self, policy: Policy, gate: Gate | None) -> None:
         """For requests from now on."""
         self._session.set_policy(policy, gate)
+        self._limit_client()
 
     @property
     def memory(self) -> int:
         """Bytes that its buffers take, about."""
         unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
-        return unsent + len(self._client_rest) + len(self._upstream_rest) + self._session.memory
+        return unsent + len(self._from_client) + len(self._from_upstream) + self._session.memory
+
+    @property
+    def is_admitted(self) -> bool:
+        """It has given the password, or needs none."""
+        return self._session.is_admitted
 
     @property
     def pending(self) -> int:
@@ -411,37 +381,49 @@ class Connection(asyncio.Protocol):
     @property
     def paused(self) -> list[str]:
         """The sides that are not being read."""
-        sides = (("client", self._client_paused), ("upstream", self._upstream_paused))
+        sides = (("client", self._from_client.paused), ("upstream", self._from_upstream.paused))
         return [side for side, paused in sides if paused]
 
     def look(self, deadlines: Deadlines) -> None:
         """Find out what no event tells: that a client which is not being read has hung up, or that time is up."""
         if self._ending or self._client is None:
             return
-        if self._client_paused and has_hung_up(self._client, half=self._session.is_blocked):
+        if self._from_client.paused and has_hung_up(self._client, half=self._session.is_blocked):
             self.abort()
             return
-        awaits_reply = self._session.awaits_reply and not self._upstream_paused
-        if self._heard or self._dialing or not (awaits_reply or not self._session.has_begun):
+        if not (self._dialing or self._session.has_begun):
+            self._looks_before += 1
+            if self._is_up(deadlines.first_command, self._looks_before):
+                return
+        if self._heard or not self._session.awaits_reply or self._from_upstream.paused:
             self._looks, self._heard = 0, False
-            return
-        self._looks += 1
-        due = deadlines.reply if awaits_reply else deadlines.first_command
-        if due is not None and self._looks >= due.looks:
-            self._host.metrics.closed[due.setting] += 1
-            _log.warning("[%d] %s", self.number, due.text)
-            self._apply(self._session.fail(due.text))
+        else:
+            self._looks += 1
+            self._is_up(deadlines.reply, self._looks)
+
+    def _is_up(self, due: Deadline | None, looks: int) -> bool:
+        """Whether time is up; then it has been closed."""
+        if due is None or looks < due.looks:
+            return False
+        self._host.metrics.closed[due.setting] += 1
+        _log.warning("[%d] %s", self.number, due.text)
+        self._apply(self._session.fail(due.text))
+        return True
 
     def drain(self) -> None:
-        """Close at the next command boundary."""
+        """Take no further command, and close once those that were taken are answered."""
         self._draining = True
-        if self._is_idle:
-            self.close()
+        if self._ending or self._client is None:
+            return
+        if self._session.is_idle:
+            self._end()
+        else:
+            self._adjust()
 
     @property
     def _is_idle(self) -> bool:
         """Nothing of the client's is under way."""
-        return not self._client_rest and self._session.is_idle
+        return not self._from_client and self._session.is_idle
 
     # -- the end ---------------------------------------------------------------------------------------
 
@@ -481,7 +463,8 @@ class Connection(asyncio.Protocol):
         self._ending = True
         self._set_timer(None)
         self._session.end()
-        self._client_rest = self._upstream_rest = b""
+        self._from_client.clear()
+        self._from_upstream.clear()
         for work in self._work:
             work.cancel()
 

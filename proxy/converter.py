@@ -1,6 +1,6 @@
 """Large conversions, in a process of their own: a thread would hold up every other client (it shares the lock).
 
-Parent and child speak in `frames`, each followed by the values that it is about, as they are: within the frame they
+Parent and child speak in `frames`, each followed by the value that it is about, as it is: within the frame it
 would be copied on the loop, megabytes there and back. Neither ever unpickles.
 
 The child is started by the first large value, and again if it dies: then what it had is answered with an error.
@@ -28,24 +28,23 @@ _STREAM_LIMIT: Final = 1024 * 1024
 
 
 class _Job(msgspec.Struct, array_like=True):
-    """One conversion: of each input its options and its size; the inputs follow."""
+    """One conversion. The value follows, of so many bytes."""
 
     number: int
     encode: bool
-    inputs: list[tuple[Options, int]]
+    options: Options
+    size: int
 
 
 class _Done(msgspec.Struct, array_like=True):
-    """What became of each input: the size of the result, or (where that is not empty) the text of an error.
-
-    The results follow.
-    """
+    """What became of it: the size of the result, which follows, or (where that is not empty) the text of an error."""
 
     number: int
-    results: list[tuple[int, str]]
+    size: int
+    error: str
 
 
-_Results = list[tuple[bytes, str]]
+_Result = tuple[bytes, str]
 
 
 class Converter:
@@ -57,35 +56,34 @@ class Converter:
         self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(_JOBS_AT_ONCE)
-        self._waiting: dict[int, asyncio.Future[_Results]] = {}
+        self._waiting: dict[int, asyncio.Future[_Result]] = {}
         self._next = 0
 
-    async def convert(self, conversion: Conversion) -> list[Converted]:
-        """The results of a conversion, one for each input. May be cancelled."""
+    async def convert(self, conversion: Conversion) -> Converted:
+        """The result of a conversion. May be cancelled."""
         encode = conversion.half is Half.REQUESTS
         family = PayloadError if encode else UndecodableError
         await self._slots.acquire()
         try:
-            results = await self._convert(encode, conversion)
+            result, failure = await self._convert(encode, conversion)
         except (OSError, ValueError) as error:
             _log.error("the converter process failed: %s", error)
-            return [family("the converter process ended; try again") for _ in conversion.inputs]
-        return [family(error) if error else data for data, error in results]
+            return family("the converter process ended; try again")
+        return family(failure) if failure else result
 
-    async def _convert(self, encode: bool, conversion: Conversion) -> _Results:
+    async def _convert(self, encode: bool, conversion: Conversion) -> _Result:
         """Raises OSError if the process dies. The slot is free once the process has answered, cancelled or not."""
-        future: asyncio.Future[_Results] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         future.add_done_callback(lambda _: self._slots.release())
         try:
             async with self._starting:
                 process = await self._running()
             self._next += 1
-            job = _Job(self._next, encode, [(transcoder.options, len(data)) for transcoder, data in conversion.inputs])
+            job = _Job(self._next, encode, conversion.transcoder.options, len(conversion.value))
             assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
             # Not drained: few jobs are under way, and how a broken pipe ends is for `_read` alone to say.
             process.stdin.write(framed(job))
-            for _, data in conversion.inputs:
-                process.stdin.write(data)
+            process.stdin.write(conversion.value)
         except BaseException:
             future.cancel()
             raise
@@ -110,10 +108,10 @@ class Converter:
         try:
             while True:
                 done = decoder.decode(await next_document(process.stdout))
-                results = [(await process.stdout.readexactly(size), error) for size, error in done.results]
+                result = await process.stdout.readexactly(done.size), done.error
                 future = self._waiting.pop(done.number, None)
                 if future is not None and not future.done():
-                    future.set_result(results)
+                    future.set_result(result)
         except (asyncio.IncompleteReadError, OSError):
             # It counts as gone before its exit is known, or a job handed to it until then would wait for ever.
             if self._process is process:
@@ -147,12 +145,11 @@ def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     transcoders: dict[Options, Transcoder] = {}
     while (document := read_document(stdin)) is not None:
         job = decoder.decode(document)
-        results = [_converted(transcoders, job.encode, options, stdin.read(size)) for options, size in job.inputs]
-        stdout.write(framed(_Done(job.number, [(len(data), error) for data, error in results])))
-        for data, _ in results:
-            stdout.write(data)
+        result, error = _converted(transcoders, job.encode, job.options, stdin.read(job.size))
+        stdout.write(framed(_Done(job.number, len(result), error)))
+        stdout.write(result)
         stdout.flush()
-        del results
+        del result
         gc.collect()
 
 

@@ -1,6 +1,5 @@
 """A transcoder that counts what it does, and takes the time."""
 
-from collections.abc import Sequence
 from time import perf_counter
 
 from proxy.codec import CodecError, Options, Transcoder
@@ -67,8 +66,7 @@ class MeteredTranscoder(Transcoder):
             direction.done(seconds)
 
 
-def count(conversion: Conversion, results: Sequence[Converted], seconds: float) -> None:
-    """What has become of a conversion in another process, each input of which waited for the whole."""
-    for (transcoder, _), result in zip(conversion.inputs, results, strict=True):
-        if isinstance(transcoder, MeteredTranscoder):
-            transcoder.count(conversion.half, result, seconds)
+def count(conversion: Conversion, result: Converted, seconds: float) -> None:
+    """What has become of a conversion in another process."""
+    if isinstance(conversion.transcoder, MeteredTranscoder):
+        conversion.transcoder.count(conversion.half, result, seconds)

@@ -80,6 +80,8 @@ class SessionLimits(NamedTuple):
     pending_commands: int = 1024 * 1024
     buffered_bytes: int = 16 * 1024 * 1024
     """What is remembered of these commands."""
+    turn_steps: int = 1000
+    """Requests, and values of one request, that one turn of the event loop may deal with."""
     inline_encode_bytes: int = 64 * 1024
     """Payload bytes that one turn of the event loop may encode itself; more goes to the converter process."""
     inline_decode_bytes: int = 16 * 1024

@@ -268,12 +268,12 @@ class Server:
         """Connect to Redis. Raises UpstreamError."""
         return await self._upstream.connect(factory)
 
-    async def convert(self, conversion: Conversion) -> list[Converted]:
+    async def convert(self, conversion: Conversion) -> Converted:
         """Convert in the converter process."""
         began = perf_counter()
-        results = await self._converter.convert(conversion)
-        metered.count(conversion, results, perf_counter() - began)
-        return results
+        result = await self._converter.convert(conversion)
+        metered.count(conversion, result, perf_counter() - began)
+        return result
 
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command."""

@@ -188,6 +188,9 @@ class Upstream:
                 self._failures += 1
                 self._failed = CommandInfo(unknown_because=str(error) or f"no answer in {self.timeout:g} s")
                 return self._failed
+            except BaseException:
+                self.close()  # nobody waits any more: the reply must not be taken for that to another question
+                raise
         if info is not None and not info.unknown_because and len(self._command_info) < _MAX_CACHED:
             self._command_info[name] = info  # what it does not know, a module may bring
         return info

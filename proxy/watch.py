@@ -51,6 +51,10 @@ class Watched(Protocol):
         """Bytes that its buffers take, about."""
 
     @property
+    def is_admitted(self) -> bool:
+        """It has given the password, or needs none."""
+
+    @property
     def pending(self) -> int:
         """Replies outstanding."""
 
@@ -118,11 +122,12 @@ class Watch:
             self._evict({connection: connection.memory for connection in self._connections})
 
     def _evict(self, memory: dict[Watched, int]) -> None:
-        """Close whoever holds most, until what is left is little enough."""
+        """Close whoever holds most, until what is left is little enough; first of all those without the password."""
         self._uncounted = 0
         limit = self.limits.total_buffered_bytes
         total = sum(memory.values())
-        for connection in sorted(memory, key=memory.__getitem__, reverse=True) if total > limit else ():
+        order = sorted(memory, key=lambda each: (each.is_admitted, -memory[each])) if total > limit else ()
+        for connection in order:
             if total <= limit:
                 break
             total -= memory[connection]

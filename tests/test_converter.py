@@ -23,38 +23,37 @@ async def converter() -> AsyncIterator[Converter]:
     await made.close()
 
 
-def encoding(*payloads: bytes) -> Conversion:
-    return Conversion(Half.REQUESTS, tuple((JSON, payload) for payload in payloads))
+def encoding(payload: bytes) -> Conversion:
+    return Conversion(Half.REQUESTS, JSON, payload)
 
 
 def decoding(stored: bytes) -> Conversion:
-    return Conversion(Half.REPLIES, ((JSON, stored),))
+    return Conversion(Half.REPLIES, JSON, stored)
 
 
 async def test_it_converts_as_the_transcoder_does(converter: Converter) -> None:
     payload = b'{"a": [1, 2.5, "x", {"py/tuple": [null]}]}'
-    assert await converter.convert(encoding(payload)) == [JSON.encode(payload)]
-    assert await converter.convert(decoding(JSON.encode(payload))) == [JSON.decode(JSON.encode(payload))]
+    assert await converter.convert(encoding(payload)) == JSON.encode(payload)
+    assert await converter.convert(decoding(JSON.encode(payload))) == JSON.decode(JSON.encode(payload))
 
 
-async def test_each_input_has_its_own_result(converter: Converter) -> None:
-    good, bad, other = await converter.convert(encoding(b"[1]", b"{nope", b"2"))
-    assert (good, other) == (JSON.encode(b"[1]"), b"2")
+async def test_what_cannot_be_converted_is_an_error_that_says_why(converter: Converter) -> None:
+    bad = await converter.convert(encoding(b"{nope"))
     assert isinstance(bad, PayloadError)
-    (undecodable,) = await converter.convert(decoding(b"!cos\nsystem\n."))
+    undecodable = await converter.convert(decoding(b"!cos\nsystem\n."))
     assert isinstance(undecodable, UndecodableError)
     assert "os.system" in str(undecodable)
 
 
 async def test_options_cross_to_the_process(converter: Converter) -> None:
     msgpack = Transcoder(Options(payload="msgpack", pickle_protocol=2))
-    (stored,) = await converter.convert(Conversion(Half.REQUESTS, ((msgpack, b"\x91\xa1a"),)))
+    stored = await converter.convert(Conversion(Half.REQUESTS, msgpack, b"\x91\xa1a"))
     assert stored == msgpack.encode(b"\x91\xa1a")
 
 
 async def test_many_at_once_do_not_mix(converter: Converter) -> None:
     results = await asyncio.gather(*(converter.convert(encoding(b"[%d]" % number)) for number in range(200)))
-    assert results == [[JSON.encode(b"[%d]" % number)] for number in range(200)]
+    assert results == [JSON.encode(b"[%d]" % number) for number in range(200)]
 
 
 async def test_a_death_is_an_error_for_what_it_had_and_the_next_starts_anew(
@@ -68,7 +67,7 @@ async def test_a_death_is_an_error_for_what_it_had_and_the_next_starts_anew(
     await asyncio.sleep(0)
     os.kill(process.pid, signal.SIGKILL)
     with caplog.at_level(logging.ERROR):
-        (failed,) = await waiting
+        failed = await waiting
     assert isinstance(failed, PayloadError)
     assert "the converter process ended" in str(failed)
-    assert await converter.convert(encoding(b"[1]")) == [JSON.encode(b"[1]")]
+    assert await converter.convert(encoding(b"[1]")) == JSON.encode(b"[1]")

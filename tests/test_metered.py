@@ -3,7 +3,7 @@
 import pytest
 
 from proxy import metered
-from proxy.codec import CodecError, CodecLimits, Options, PayloadError, UndecodableError
+from proxy.codec import CodecLimits, Options, PayloadError, UndecodableError
 from proxy.metered import MeteredTranscoder
 from proxy.metrics import Metrics, key
 from proxy.session import Conversion, Half
@@ -61,8 +61,8 @@ def test_a_brief_one_that_is_over_its_limit_leaves_it_to_another() -> None:
 def test_what_another_process_has_done_counts_too() -> None:
     metrics = Metrics("0")
     transcoder = MeteredTranscoder(Options(), metrics, "r")
-    results: list[bytes | CodecError] = [b"x", PayloadError("bad")]
-    metered.count(Conversion(Half.REQUESTS, ((transcoder, b"1"), (transcoder, b"{"))), results, 0.5)
-    metered.count(Conversion(Half.REPLIES, ((transcoder, STORED),)), [b"1"], 0.5)
+    metered.count(Conversion(Half.REQUESTS, transcoder, b"1"), b"x", 0.5)
+    metered.count(Conversion(Half.REQUESTS, transcoder, b"{"), PayloadError("bad"), 0.5)
+    metered.count(Conversion(Half.REPLIES, transcoder, STORED), b"1", 0.5)
     assert counted(metrics) == {("encode", "r"): 1, ("decode", "r"): 1}
     assert metrics.transcoding_failures == {key("encode", "json", "r", "invalid"): 1}

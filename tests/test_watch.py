@@ -18,6 +18,7 @@ class Seen:
     def __init__(self, number: int, memory: int = 0) -> None:
         self.number = number
         self.memory = memory
+        self.is_admitted = True
         self.pending = memory % 7
         self.paused = ["client"] if memory else []
         self.looks: list[Deadlines] = []
@@ -106,6 +107,14 @@ def test_whoever_holds_most_must_go_until_the_rest_is_within_the_limit(
             "closed, because the buffers of all clients are over the limit of 12582912 bytes and yours were the largest"
             " ([limits] total_buffered_bytes)"
         )
+
+
+def test_those_without_the_password_go_first() -> None:
+    connections = [Seen(number, size * MIB) for number, size in enumerate([6, 4, 4])]
+    connections[1].is_admitted = False
+    watch, _ = watching(connections, total_buffered_bytes=12 * MIB)
+    watch.received(12 * MIB)
+    assert [bool(seen.evicted) for seen in connections] == [False, True, False]
 
 
 def test_memory_is_counted_when_a_quarter_of_the_limit_has_come_in() -> None:

@@ -83,16 +83,16 @@ class RequestParser:
         "_error",
         "_held",
         "_inline",
-        "_limits",
         "_ready",
         "_seen",
         "_size",
         "begun",
+        "limits",
     )
 
     def __init__(self, limits: RequestLimits) -> None:
         """`limits`: a request beyond them is a ProtocolError as soon as a header says so."""
-        self._limits = limits
+        self.limits = limits
         self._arrived: list[Request] = []  # whole, in order ...
         self._ready: list[Request] = []  # ... and turned round, those to come first last: a deque takes more memory
         self._error: ProtocolError | None = None
@@ -162,7 +162,7 @@ class RequestParser:
             self._seen = 0
         if data.startswith(b"*"):
             self._inline = False
-            if self.begun or len(data) <= self._limits.first_bytes:
+            if self.begun or len(data) <= self.limits.first_bytes:
                 data = data[self._accelerate(data) :]
                 self.begun = self.begun or bool(self._arrived)
         if data:
@@ -213,8 +213,8 @@ class RequestParser:
     def _are_ordinary(self, commands: list[list[bytes]], raws: list[bytes]) -> bool:
         """Whether all are within the limits, and none is `*0`, which is nothing."""
         return (
-            max(map(len, raws)) <= self._limits.request_bytes
-            and max(map(len, commands)) <= self._limits.arguments
+            max(map(len, raws)) <= self.limits.request_bytes
+            and max(map(len, commands)) <= self.limits.arguments
             and all(commands)
         )
 
@@ -323,22 +323,22 @@ class RequestParser:
             raise ProtocolError(f"ERR Protocol error: {too_long}")
 
     def _limit_arguments(self, count: int) -> None:
-        if count > self._limits.arguments:
+        if count > self.limits.arguments:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a request of {count} arguments is over the limit of"
-                f" {self._limits.arguments} ([limits] arguments)"
+                f" {self.limits.arguments} ([limits] arguments)"
             )
 
     def _limit_bytes(self, size: int) -> None:
-        if size > self._limits.request_bytes:
+        if size > self.limits.request_bytes:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a request of {size} bytes or more is over the limit of"
-                f" {self._limits.request_bytes} ([limits] request_bytes)"
+                f" {self.limits.request_bytes} ([limits] request_bytes)"
             )
-        if not self.begun and size > self._limits.first_bytes:
+        if not self.begun and size > self.limits.first_bytes:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a first command of {size} bytes or more is over the limit of"
-                f" {self._limits.first_bytes} ([limits] first_command_bytes)"
+                f" {self.limits.first_bytes} ([limits] first_command_bytes)"
             )
 
     def _emit(self, args: list[bytes]) -> None:

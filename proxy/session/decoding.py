@@ -14,11 +14,11 @@ from proxy.session.entries import Decode
 class Decoder:
     """Decodes one value after the other; while one waits, no other may come."""
 
-    __slots__ = ("_budget", "_conversation", "_limits", "_waiting", "conversions", "wants_turn")
+    __slots__ = ("_budget", "_conversation", "_waiting", "conversions", "limits", "wants_turn")
 
     def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
         """Nothing waits."""
-        self._limits = limits
+        self.limits = limits
         self._conversation = conversation
         self._budget = 0
         self._waiting: tuple[Decode, bytes] | None = None
@@ -28,7 +28,7 @@ class Decoder:
 
     def begin_turn(self) -> None:
         """From here on a whole turn's worth of values is decoded."""
-        self._budget = self._limits.inline_decode_bytes
+        self._budget = self.limits.inline_decode_bytes
 
     @property
     def waits(self) -> bool:
@@ -50,10 +50,10 @@ class Decoder:
         if result is not None:
             return self._reply(entry, stored, result)
         self._waiting = entry, stored
-        if self._budget < 0 and len(stored) <= self._limits.inline_decode_bytes:
+        if self._budget < 0 and len(stored) <= self.limits.inline_decode_bytes:
             self.wants_turn = True
         else:
-            self.conversions.append(Conversion(Half.REPLIES, ((entry.rule.transcoder, stored),)))
+            self.conversions.append(Conversion(Half.REPLIES, entry.rule.transcoder, stored))
         return None
 
     def _decode_here(self, entry: Decode, stored: bytes) -> Converted | None:
@@ -83,7 +83,7 @@ class Decoder:
 
     def too_large(self, entry: Decode, size: int) -> bytes:
         """The reply in place of a value that may not even be held."""
-        most = self._limits.codec.decoded_bytes
+        most = self.limits.codec.decoded_bytes
         error = UndecodableError(f"{size} bytes are over the limit of {most} ([limits] decoded_bytes)")
         return self.undecodable(entry, error, b"")
 

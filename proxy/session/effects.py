@@ -19,14 +19,15 @@ class Half(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Values to convert away from the event loop. Requests encode, replies decode."""
+    """A value to convert away from the event loop. Requests encode, replies decode."""
 
     half: Half
-    inputs: tuple[tuple[Transcoder, bytes], ...]
+    transcoder: Transcoder
+    value: bytes
 
 
 Converted = bytes | CodecError
-"""What became of one input."""
+"""What became of it."""
 
 
 class CommandInfo(NamedTuple):

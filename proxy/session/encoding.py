@@ -1,51 +1,112 @@
-"""Values on their way to Redis. The event loop encodes what is small, under the small limits of a rule; what exceeds
-these, the converter does with the full ones, and says what is wrong with it if they are exceeded too.
+"""Values on their way to Redis. The event loop encodes what is small, little in one turn, and under the small limits of
+a rule; what exceeds these, the converter does with the full ones, and says what is wrong with it if they are exceeded
+too.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from proxy.codec import CodecError
-from proxy.policy import Rule
+from proxy.policy import Rule, SessionLimits
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import Entry
 
 
-class Encoding(NamedTuple):
-    """A request whose values are to be encoded."""
+class Encoding:
+    """A request whose values are being encoded, one after the other: an MSET may have half a million of them."""
 
-    args: list[bytes]
-    places: Sequence[tuple[Rule, int]]
-    """The index of each value, and whose it is."""
-    entry: Entry
-    """What the request will be owed."""
+    __slots__ = ("_done", "_places", "args", "entry", "refusal")
+
+    def __init__(self, args: list[bytes], places: Sequence[tuple[Rule, int]], entry: Entry) -> None:
+        """`places`: the index of each value in `args`, and whose it is. `entry`: what the request will be owed."""
+        self.args = args
+        self.entry = entry
+        self._places = places
+        self._done = 0
+        self.refusal: str | None = None
+        """Why a value cannot be encoded, and so the request is refused."""
 
     @property
-    def size(self) -> int:
-        """Bytes of its values."""
-        return sum(len(self.args[place]) for _, place in self.places)
+    def is_over(self) -> bool:
+        """All values are stored values, or one cannot be."""
+        return self._done == len(self._places) or self.refusal is not None
 
-    def here(self) -> list[Converted] | None:
-        """What becomes of each value; None: one exceeds the small limits."""
-        results: list[Converted] = []
-        for rule, place in self.places:
-            try:
-                results.append(rule.brief.encode(self.args[place]))
-            except CodecError as error:
-                if error.is_over_limit:
-                    return None
-                results.append(error)
-        return results
+    @property
+    def payload(self) -> bytes:
+        """The value at hand."""
+        return self.args[self._places[self._done][1]]
 
-    def elsewhere(self) -> Conversion:
-        """The same, as the converter's work."""
-        return Conversion(Half.REQUESTS, tuple((rule.transcoder, self.args[place]) for rule, place in self.places))
+    @property
+    def rule(self) -> Rule:
+        """Whose it is."""
+        return self._places[self._done][0]
 
-    def put(self, results: Sequence[Converted]) -> str | None:
-        """Put the stored values in their places; why the request is refused instead, or None."""
-        for number, ((_, place), result) in enumerate(zip(self.places, results, strict=True), 1):
-            if isinstance(result, CodecError):
-                which = f"value {number} of {len(self.places)}: " if len(self.places) > 1 else ""
-                return f"{which}{result}; nothing was stored"
-            self.args[place] = result
-        return None
+    def put(self, result: Converted) -> None:
+        """Put what has become of it in its place, and go on to the next."""
+        if isinstance(result, CodecError):
+            which = f"value {self._done + 1} of {len(self._places)}: " if len(self._places) > 1 else ""
+            self.refusal = f"{which}{result}; nothing was stored"
+        else:
+            self.args[self._places[self._done][1]] = result
+            self._done += 1
+
+
+class Encoder:
+    """Encodes the values of one request after the other; while one waits, no other may come."""
+
+    __slots__ = ("_bytes", "_steps", "_waiting", "conversions", "limits", "wants_turn")
+
+    def __init__(self, limits: SessionLimits) -> None:
+        """Nothing waits."""
+        self.limits = limits
+        self._bytes = self._steps = 0  # that this turn of the event loop still bears
+        self._waiting: Encoding | None = None
+        self.conversions: list[Conversion] = []
+        self.wants_turn = False
+        """What waits, waits for the next turn of the event loop."""
+
+    def begin_turn(self) -> None:
+        """From here on a whole turn's worth of values is encoded."""
+        self._bytes = self.limits.inline_encode_bytes
+        self._steps = self.limits.turn_steps
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the request that waits."""
+        return 0 if self._waiting is None else sum(map(len, self._waiting.args))
+
+    def encode(self, encoding: Encoding) -> bool:
+        """Encode what this turn still bears; True: the request is through. False: it waits, until `go_on` gives it."""
+        while not encoding.is_over:
+            result = None
+            size = len(encoding.payload)
+            if size <= self.limits.inline_encode_bytes:
+                if self._steps <= 0 or self._bytes <= 0:
+                    self._waiting, self.wants_turn = encoding, True
+                    return False
+                self._steps -= 1
+                self._bytes -= size
+                result = _encoded_here(encoding)
+            if result is None:
+                self._waiting = encoding
+                self.conversions.append(Conversion(Half.REQUESTS, encoding.rule.transcoder, encoding.payload))
+                return False
+            encoding.put(result)
+        return True
+
+    def go_on(self, result: Converted | None = None) -> Encoding | None:
+        """With what the converter has made of the value at hand, or in a new turn. The request, once it is through."""
+        encoding = self._waiting
+        if encoding is None or self.wants_turn is not (result is None):
+            return None
+        self._waiting, self.wants_turn = None, False
+        if result is not None:
+            encoding.put(result)
+        return encoding if self.encode(encoding) else None
+
+
+def _encoded_here(encoding: Encoding) -> Converted | None:
+    """What becomes of the value at hand; None: it exceeds the small limits."""
+    try:
+        return encoding.rule.brief.encode(encoding.payload)
+    except CodecError as error:
+        return None if error.is_over_limit else error

@@ -93,6 +93,10 @@ class ReplyHalf:
         """The client has had nothing of the reply at the head."""
         return not self._framer.forwarding and not self._levels and not self._pieces and not self._confirmed
 
+    def set_limits(self, limits: SessionLimits) -> None:
+        """From the next value on."""
+        self._limits = self.decoder.limits = limits
+
     def feed(self, data: bytes) -> None:
         """Take Redis' bytes. Raises FramingError."""
         self._framer.feed(data)

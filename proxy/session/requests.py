@@ -18,8 +18,8 @@ from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
 from proxy.session import guarding, managed, words
 from proxy.session.conversation import Conversation
-from proxy.session.effects import CommandInfo, Conversion, Converted
-from proxy.session.encoding import Encoding
+from proxy.session.effects import CommandInfo, Converted
+from proxy.session.encoding import Encoder, Encoding
 from proxy.session.entries import (
     BLOCKING,
     PASS,
@@ -52,6 +52,8 @@ from proxy.session.tally import Tally
 from proxy.session.words import OURS
 
 _BLOCK_IF_ASKED: Final = frozenset({b"XREAD", b"XREADGROUP"})
+_REFUSAL_STEPS: Final = 9
+"""What a refusal takes longer than what is forwarded."""
 _POISON: Final = writers.command(b"GET")
 _TOO_MUCH_QUEUED: Final = Refusal(
     writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
@@ -83,7 +85,8 @@ class Stall(Enum):
 
     BARRIER = auto()
     """Until no reply is outstanding."""
-    CONVERSION = auto()
+    ENCODING = auto()
+    """Values of the request at hand, elsewhere or in turns of the event loop."""
     TURN = auto()
     """Until the next turn of the event loop: this one has done enough."""
     LOOKUP = auto()
@@ -95,17 +98,16 @@ class RequestHalf:
     """See the module."""
 
     __slots__ = (
-        "_admitted",
         "_conversation",
-        "_encode_budget",
-        "_encoding",
         "_looking_up",
         "_parser",
+        "_steps",
         "_tally",
         "_waiting",
         "asked",
-        "conversions",
+        "encoder",
         "gate",
+        "is_admitted",
         "lookups",
         "out",
         "policy",
@@ -122,25 +124,22 @@ class RequestHalf:
         self.setup: tuple[Opening, ...] = ()
         """The proxy's own commands, sent first and again after whatever undoes them."""
         self.gate = gate
-        self._admitted = gate is None or gate.is_open
+        self.is_admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
         self._looking_up = b""
-        self._encoding: Encoding | None = None
-        self._encode_budget = 0
+        self._steps = 0  # left in this turn of the event loop
         self.out: list[bytes] = []
-        self.conversions: list[Conversion] = []
+        self.encoder = Encoder(policy.limits)
         self.lookups: list[bytes] = []
         self.stall: Stall | None = None
 
     @property
     def memory(self) -> int:
         """Bytes that requests take which are not whole yet, or wait."""
-        waiting = 0 if self._encoding is None else sum(map(len, self._encoding.args))
-        if self._waiting is not None:
-            waiting += 2 * len(self._waiting.raw)
-        return waiting + self._parser.memory
+        waiting = 0 if self._waiting is None else 2 * len(self._waiting.raw)
+        return waiting + self.encoder.memory + self._parser.memory
 
     @property
     def has_more(self) -> bool:
@@ -150,22 +149,37 @@ class RequestHalf:
     @property
     def begun(self) -> bool:
         """The client has sent a first command, and the password where it needs one."""
-        return self._parser.begun and self._admitted
+        return self._parser.begun and self.is_admitted
 
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
         self._parser.feed(data)
-        if not self._admitted and self._parser.buffered > MOST_BYTES:
+        if not self.is_admitted and self._parser.buffered > MOST_BYTES:
             self._end(writers.error(TOO_LONG), TOO_LONG)
 
+    def begin(self, setup: tuple[Opening, ...]) -> None:
+        """`setup` opens the conversation. Nothing of the client's goes out before Redis has accepted it."""
+        self.setup = setup
+        self.send_setup()
+        if setup:
+            self.stall = Stall.BARRIER
+
+    def set_policy(self, policy: Policy, gate: Gate | None) -> None:
+        """From the next request on."""
+        self.policy = policy
+        self.gate = gate
+        self.encoder.limits = policy.limits
+        self._parser.limits = policy.limits.request
+
     def begin_turn(self) -> None:
-        """From here on a whole turn's worth of values is encoded."""
-        self._encode_budget = self.policy.limits.inline_encode_bytes
+        """From here on a whole turn's worth of requests is taken and of values encoded."""
+        self._steps = self.policy.limits.turn_steps
+        self.encoder.begin_turn()
 
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
         conversation, limits, counts = self._conversation, self.policy.limits, self._tally.commands
-        straight = self._admitted and conversation.is_straight
+        straight = self.is_admitted and conversation.is_straight
         while self.stall is None and not conversation.is_full(limits):
             try:
                 request = self._parser.next()
@@ -174,6 +188,7 @@ class RequestHalf:
                 return
             if request is None:
                 return
+            self._steps -= 1
             command = find(request[0])
             counts[command] += 1
             if not conversation.entries:
@@ -182,7 +197,9 @@ class RequestHalf:
                 self._take_straight(command, request)
             else:
                 self._take(command, request)
-                straight = self._admitted and conversation.is_straight
+                straight = self.is_admitted and conversation.is_straight
+            if self._steps <= 0 and self.stall is None and self._parser.has_more:
+                self.stall = Stall.TURN
 
     def resume(self) -> None:
         """Every reply is in: what waited for that goes on."""
@@ -218,7 +235,7 @@ class RequestHalf:
 
     def _take(self, command: Command | None, request: Request) -> None:
         args, raw = request
-        if not self._admitted and not self._may_knock(command, args):
+        if not self.is_admitted and not self._may_knock(command, args):
             return
         if command is None:
             # Redis runs no name with a bar, but COMMAND INFO knows those of subcommands.
@@ -273,6 +290,7 @@ class RequestHalf:
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
+        self._steps -= _REFUSAL_STEPS
         self._tally.refusals += 1
         self._reply(writers.error(text))
 
@@ -368,7 +386,7 @@ class RequestHalf:
         skipped, self._conversation.skip_next = self._conversation.skip_next, False
         self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
         if len(request.args) == 1:  # else Redis refuses it
-            self._admitted = self.gate is None or self.gate.is_open
+            self.is_admitted = self.gate is None or self.gate.is_open
 
     def _hello(self, _turn: Turn, request: Request) -> None:
         args, raw = request
@@ -381,8 +399,8 @@ class RequestHalf:
                 if login is not None and not self.gate.admits(*login):
                     self._reply(WRONGPASS)
                     return
-                self._admitted = self._admitted or login is not None
-                if not self._admitted:
+                self.is_admitted = self.is_admitted or login is not None
+                if not self.is_admitted:
                     self._reply(NOAUTH_HELLO)
                     return
             raw = writers.command(*args)
@@ -395,7 +413,7 @@ class RequestHalf:
             self._refuse(f"{OURS}AUTH is refused inside MULTI, because the proxy answers it itself")
         else:
             answer = self.gate.answer(request.args)
-            self._admitted = self._admitted or answer is OK
+            self.is_admitted = self.is_admitted or answer is OK
             self._reply(answer)
 
     def send_setup(self) -> None:
@@ -450,41 +468,24 @@ class RequestHalf:
                 self._send(raw, entry)
 
     def _encode(self, encoding: Encoding) -> None:
-        """Encode here what this turn still bears; what would fit in another, in another; the rest elsewhere."""
-        size = encoding.size
-        self._encode_budget -= size
-        results = encoding.here() if self._encode_budget >= 0 else None
-        if results is not None:
-            self._forward_encoded(encoding, results)
-            return
-        self._encoding = encoding
-        if self._encode_budget < 0 and size <= self.policy.limits.inline_encode_bytes:
-            self.stall = Stall.TURN
+        if self.encoder.encode(encoding):
+            self._forward_encoded(encoding)
         else:
-            self.stall = Stall.CONVERSION
-            self.conversions.append(encoding.elsewhere())
+            self.stall = Stall.ENCODING
 
-    def encoded(self, results: list[Converted]) -> None:
-        """The values of the request at hand, encoded elsewhere: it goes on."""
-        encoding, self._encoding = self._encoding, None
-        if self.stall is Stall.CONVERSION:
-            self.stall = None
-        if encoding is not None:
-            self._forward_encoded(encoding, results)
-
-    def take_turn(self) -> None:
-        """A new turn: what waited for one goes on."""
-        if self.stall is Stall.TURN and self._encoding is not None:
-            encoding, self._encoding = self._encoding, None
-            self.stall = None
-            self._encode(encoding)
-
-    def _forward_encoded(self, encoding: Encoding, results: list[Converted]) -> None:
-        refused = encoding.put(results)
-        if refused is not None:
-            self._refuse(f"{OURS}{refused}")
+    def _forward_encoded(self, encoding: Encoding) -> None:
+        if encoding.refusal is not None:
+            self._refuse(f"{OURS}{encoding.refusal}")
         else:
             self._send(writers.command(*encoding.args), encoding.entry)
+
+    def encoded(self, result: Converted | None) -> None:
+        """A value was encoded elsewhere; None: a new turn has come, for whatever waited for one."""
+        if self.stall is Stall.TURN and result is None:
+            self.stall = None
+        elif (encoding := self.encoder.go_on(result)) is not None:
+            self.stall = None
+            self._forward_encoded(encoding)
 
 
 _TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {

@@ -34,8 +34,7 @@ class Session:
 
     def start(self, setup: tuple[Opening, ...] = ()) -> Effects:
         """The upstream is connected. `setup` begins the conversation, and follows a RESET."""
-        self._requests.setup = setup
-        self._requests.send_setup()
+        self._requests.begin(setup)
         return self._effects()
 
     def from_client(self, data: bytes) -> Effects:
@@ -54,19 +53,19 @@ class Session:
             return self._effects()
         return self._settle(requests=False)
 
-    def converted(self, half: Half, results: list[Converted]) -> Effects:
-        """The results of a conversion, one for each of its inputs."""
+    def converted(self, half: Half, result: Converted) -> Effects:
+        """The result of a conversion."""
         self._begin_turn()
         if half is Half.REQUESTS:
-            self._requests.encoded(results)
+            self._requests.encoded(result)
             return self._settle(requests=True)
-        self._replies.decoded(results[0])
+        self._replies.decoded(result)
         return self._settle(requests=False)
 
     def take_turn(self) -> Effects:
         """A turn of the event loop has come, which an effect `wants_turn` asked for."""
         self._begin_turn()
-        self._requests.take_turn()
+        self._requests.encoded(None)
         self._replies.take_turn()
         return self._settle(requests=True)
 
@@ -88,8 +87,8 @@ class Session:
 
     def set_policy(self, policy: Policy, gate: Gate | None = None) -> None:
         """From the next request on; what is under way keeps its rule, and who is in stays in."""
-        self._requests.policy = policy
-        self._requests.gate = gate
+        self._requests.set_policy(policy, gate)
+        self._replies.set_limits(policy.limits)
 
     # -- what it is waiting for ------------------------------------------------------------------------
 
@@ -136,6 +135,11 @@ class Session:
         return head is not None and type(head) is not Blocking and not self._replies.decoder.waits
 
     @property
+    def is_admitted(self) -> bool:
+        """The client has given the password, or needs none."""
+        return self._requests.is_admitted
+
+    @property
     def has_begun(self) -> bool:
         """The client has sent a first command."""
         return self._requests.begun
@@ -159,11 +163,11 @@ class Session:
             if requests:
                 self._requests.advance()
             self._replies.advance()
-            while not conversation.entries and self._requests.stall is Stall.BARRIER:
+            while self._requests.stall is Stall.BARRIER and not conversation.entries and not conversation.close_reason:
                 self._requests.resume()
                 self._requests.advance()
                 self._replies.advance()
-            if not requests and self._requests.stall is None and self._requests.has_more:
+            if not requests and self._requests.has_more and not conversation.close_reason:
                 self._requests.advance()
                 self._replies.advance()
         except FramingError as error:
@@ -171,17 +175,18 @@ class Session:
         return self._effects()
 
     def _effects(self) -> Effects:
-        requests, replies, decoder = self._requests, self._replies, self._replies.decoder
+        requests, replies = self._requests, self._replies
+        encoder, decoder = requests.encoder, replies.decoder
         if self._closed:
             return Effects()
         effects = Effects(b"".join(requests.out), b"".join(replies.out))
         requests.out.clear()
         replies.out.clear()
-        if requests.conversions or decoder.conversions or requests.lookups:
-            effects.conversions = requests.conversions + decoder.conversions
+        if encoder.conversions or decoder.conversions or requests.lookups:
+            effects.conversions = encoder.conversions + decoder.conversions
             effects.lookups = requests.lookups
-            requests.conversions, decoder.conversions, requests.lookups = [], [], []
-        effects.wants_turn = requests.stall is Stall.TURN or decoder.wants_turn
+            encoder.conversions, decoder.conversions, requests.lookups = [], [], []
+        effects.wants_turn = requests.stall is Stall.TURN or encoder.wants_turn or decoder.wants_turn
         if self._conversation.close_reason is not None:
             effects.close = Close(self._conversation.close_reason)
             self.end()

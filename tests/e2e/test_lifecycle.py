@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +147,20 @@ class TestRedisComesAndGoes:
         private_redis.start()
         proxy = start("--upstream", f"unix://{private_redis.unix}?db=99")
         client = connect(proxy.json)
-        client.send(pipeline("PING"))
+        client.send(pipeline("SET a 1", "PING"))
         assert client.until_closed().startswith(b"-ERR flask-cache-proxy: Redis refused the database of upstream.url: ")
+        assert connect(private_redis.unix)("EXISTS", "a") == b":0\r\n"  # nor was it done in another one
+
+    def test_behind_a_login_that_it_refuses_nothing_is_done_as_another_user(
+        self, start: StartProxy, direct: redis.Redis, private_redis: PrivateRedis, connect: Connect, tmp_path: Path
+    ) -> None:
+        private_redis.start()
+        env = {"FLASK_CACHE_PROXY_UPSTREAM_USERNAME": "app", "FLASK_CACHE_PROXY_UPSTREAM_PASSWORD": "wrong"}
+        start("--upstream", f"unix://{private_redis.unix}", "--listen", f"unix:{tmp_path / 's'}", env=env)
+        client = connect(str(tmp_path / "s"))
+        client.send(pipeline("SET a 1", "PING"))
+        assert client.until_closed().startswith(b"-ERR flask-cache-proxy: Redis refused the proxy's own login")
+        assert connect(private_redis.unix)("EXISTS", "a") == b":0\r\n"
 
 
 class TestTheEnd:
@@ -176,6 +190,27 @@ class TestTheEnd:
         direct.rpush("l", "x")
         assert client.until_closed() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n+PONG\r\n"
         assert proxy.wait() == 0
+
+    def test_what_a_client_that_never_pauses_has_been_asked_for_is_answered(
+        self, start: StartProxy, direct: redis.Redis, connect: Connect
+    ) -> None:
+        proxy = start()
+        busy = connect(proxy.json)
+
+        def send() -> None:
+            with suppress(OSError):
+                while True:
+                    busy.send(pipeline(*["INCR n"] * 50))
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        busy.replies(1000)
+        proxy.terminate()
+        rest = busy.until_closed()
+        busy.socket.shutdown(socket.SHUT_RDWR)
+        sending.join()
+        assert proxy.wait() == 0
+        assert int(rest.split(b":")[-1]) == int(direct.get("n") or 0)
 
     def test_an_outstanding_reply_is_waited_for_until_the_drain_timeout(
         self, start: StartProxy, direct: redis.Redis, connect: Connect

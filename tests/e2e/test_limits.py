@@ -5,6 +5,7 @@ that names it. The memory limits are in test_memory, the bounds of time in test_
 import json
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -198,6 +199,22 @@ class TestTheFirstCommand:
         )
         assert metric(self.admin, "closed_clients_total") == 1
         assert idle("PING") == b"+PONG\r\n"
+
+    def test_one_that_only_shows_that_it_lacks_the_password_has_no_longer(
+        self, start_proxy: StartProxy, connect: Connect, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "config.toml"
+        file.write_text(
+            '[[listener]]\nbind = "127.0.0.1:0"\npassword = "sesame"\n[limits]\nfirst_command_timeout = 0.3\n'
+        )
+        proxy = start_proxy("--config", str(file))
+        proxy.expect(r"no command came in 0\.3 s")
+        stranger, friend = connect(proxy.json), connect(proxy.json)
+        assert friend("AUTH", "sesame") == b"+OK\r\n"
+        while (said := stranger("PING")) == b"-NOAUTH Authentication required.\r\n":
+            pass
+        assert said == b"-ERR flask-cache-proxy: no command came in 0.3 s ([limits] first_command_timeout)\r\n"
+        assert friend("PING") == b"+PONG\r\n"
 
     def test_by_default_it_may_take_as_long_as_it_likes(
         self, proxy: ProxyProcess, start_proxy: StartProxy, connect: Connect

@@ -1,14 +1,16 @@
 """Commands that the table does not hold: the proxy of these tests has forgotten most, and Redis knows them all."""
 
+import socket
+import struct
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 
-from tests.e2e.conftest import RedisServer
+from tests.e2e.conftest import PrivateRedis, RedisServer, StartProxy
 from tests.e2e.proxy_process import Address, ProxyProcess
-from tests.e2e.wire import Wire, pipeline
+from tests.e2e.wire import Wire, pipeline, request
 
 pytestmark = pytest.mark.usefixtures("redis_7")
 
@@ -101,3 +103,23 @@ def test_anything_else_is_refused(client: Wire, direct: redis.Redis, line: str) 
     assert client.reply().startswith(b"-EXECABORT")
     assert direct.get("other") == b"x"
     assert direct.dbsize() == 1
+
+
+def test_a_question_of_a_client_that_is_gone_does_not_answer_that_of_another(
+    start_proxy: StartProxy, private_redis: PrivateRedis, connect: Connect
+) -> None:
+    private_redis.start("--rename-command", "SETRANGE", "ZAPP")
+    proxy = start_proxy("--listen", "json=127.0.0.1:0", "--upstream", f"unix://{private_redis.unix}")
+    leaves, stays, busy = (connect(proxy.json) for _ in range(3))
+    assert {client("PING") for client in (leaves, stays)} == {b"+PONG\r\n"}
+    busy.send(request("EVAL_RO", _BUSY, "0"))
+    leaves.send(request("NOSUCHCMD"))
+    leaves.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    leaves.close()  # by a reset, which the proxy sees though it does not read
+    stays.send(request("ZAPP", "flask_cache_k", "0", "!evil"))
+    refusal = b"-ERR flask-cache-proxy: ZAPP is not known here and names a key that holds a cached value"
+    assert stays.reply().startswith(refusal)
+    assert connect(private_redis.unix)("EXISTS", "flask_cache_k") == b":0\r\n"
+
+
+_BUSY = "local t = redis.call('TIME') repeat local n = redis.call('TIME') until (n[1] - t[1]) * 1e6 + n[2] - t[2] > 4e5"

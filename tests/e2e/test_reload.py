@@ -7,6 +7,7 @@ import redis
 
 from tests.e2e.conftest import RedisServer, StartProxy
 from tests.e2e.proxy_process import ProxyProcess
+from tests.e2e.wire import Wire
 
 
 def reload(proxy: ProxyProcess, file: Path, text: str, answer: str) -> None:
@@ -58,3 +59,22 @@ def test_what_needs_a_restart_is_said(start_proxy: StartProxy, redis_server: Red
     )
     proxy.expect("takes effect with the next start")
     reload(proxy, file, "[server]\ndrain_timeout = 3.0\n", "a change of server takes effect with the next start")
+
+
+def test_new_limits_hold_for_connections_that_are_open(
+    start_proxy: StartProxy, redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
+) -> None:
+    file, large = tmp_path / "config.toml", b'"' + b"x" * 5000 + b'"'
+    file.write_text("")
+    proxy = start_proxy("--config", str(file), "--upstream", f"unix://{redis_server.unix}")
+    with Wire(proxy.json) as client, Wire(proxy.json) as other:
+        assert client("SET", "flask_cache_a", large) == other("SET", "flask_cache_b", b'"y"') == b"+OK\r\n"
+        reload(proxy, file, "[limits]\ndecoded_bytes = 50\narguments = 5\nrequest_bytes = 1000\n", "reloaded")
+        said = client("GET", "flask_cache_a")
+        assert said.startswith(b"-ERR flask-cache-proxy: cannot decode the stored value: 50")
+        assert b"over the limit of 50 ([limits] decoded_bytes)" in said
+        assert b"over the limit of 5 ([limits] arguments)" in other("DEL", *"abcdefgh")
+        reload(proxy, file, "", "reloaded")
+        assert client("GET", "flask_cache_a").startswith(b"$5002\r\n")
+        assert client("SET", "a", large) == b"+OK\r\n"
+        assert client("DEL", *"abcdefgh") == b":1\r\n"

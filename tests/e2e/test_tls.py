@@ -242,6 +242,24 @@ def test_what_a_client_asked_for_before_it_left_is_done_over_tls_too(
         wait_until(lambda: inside.get("n") == b"20000", "all that was asked for to be done")
 
 
+def test_a_client_that_has_left_keeps_no_place(
+    start_proxy: StartProxy, private_redis: PrivateRedis, tls_redis: int, ours: Certificates
+) -> None:
+    env = env_of(ours) | {"FLASK_CACHE_PROXY_LIMITS_CLIENTS": "3"}
+    proxy = start_proxy("--upstream", f"rediss://127.0.0.1:{tls_redis}/0", env=env)
+    for number in range(12):
+        if number >= 3:  # at most two of those before it may still be on their way out
+            wait_until(lambda: clients_of(private_redis) <= 3, "a place to be free")
+        with Wire(proxy.json) as wire:
+            assert wire("PING") == b"+PONG\r\n"
+
+
+def clients_of(server: PrivateRedis) -> int:
+    """Connections to a Redis, that of the question included."""
+    with redis.Redis(unix_socket_path=server.unix) as inside:
+        return len(inside.client_list())
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

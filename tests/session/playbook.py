@@ -95,14 +95,15 @@ class Playbook:
         """The converter answers what is outstanding."""
         waiting, self.conversions = self.conversions, []
         for conversion in waiting:
-            results: list[bytes | CodecError] = []
-            for transcoder, data in conversion.inputs:
-                try:
-                    work = transcoder.encode if conversion.half is Half.REQUESTS else transcoder.decode
-                    results.append(work(data))
-                except CodecError as error:
-                    results.append(error)
-            self._take(self.session.converted(conversion.half, results))
+            result: bytes | CodecError
+            transcoder = conversion.transcoder
+            try:
+                result = (transcoder.encode if conversion.half is Half.REQUESTS else transcoder.decode)(
+                    conversion.value
+                )
+            except CodecError as error:
+                result = error
+            self._take(self.session.converted(conversion.half, result))
         return self
 
     def takes_turns(self) -> "Playbook":

@@ -455,11 +455,18 @@ class TestConversation:
 
     def test_the_proxys_own_commands_stay_between_it_and_redis(self, play: Play) -> None:
         select = command(b"SELECT", b"2")
-        played = play(setup=(select,)).to_upstream(select).command(b"PING").replies(b"+OK\r\n+PONG\r\n")
-        played.to_client(b"+PONG\r\n").to_upstream(command(b"PING"))
+        played = play(setup=(select,)).to_upstream(select).command(b"PING").to_upstream(b"")
+        assert not played.session.wants_client
+        played.replies(b"+OK\r\n").to_client(b"").to_upstream(command(b"PING"))
+        played.replies(b"+PONG\r\n").to_client(b"+PONG\r\n")
         played.sends(RESET + command(b"PING")).to_upstream(RESET)
         played.replies(b"+RESET\r\n").to_upstream(select).to_client(b"+RESET\r\n")
         played.replies(b"+OK\r\n").to_upstream(command(b"PING")).to_client(b"")
+
+    def test_nothing_goes_out_behind_one_of_them_that_redis_refuses(self, play: Play) -> None:
+        played = play(setup=(command(b"SELECT", b"99"),)).command(b"SET", b"a", b"1")
+        played.replies(b"-ERR DB index is out of range\r\n").to_upstream(command(b"SELECT", b"99"))
+        assert played.closed
 
     def test_a_reset_that_fails_leaves_the_database_alone(self, play: Play) -> None:
         select, bad = command(b"SELECT", b"2"), command(b"RESET", b"x")
@@ -562,7 +569,7 @@ class TestStalling:
 
     def test_likewise_small_payloads(self) -> None:
         one, ping = command(b"SET", b"m:a", b"123"), command(b"PING")
-        played = Playbook(policy(limits=self.BIG)).sends(one + one + ping + one)
+        played = Playbook(policy(limits=SessionLimits(inline_encode_bytes=3))).sends(one + one + ping + one)
         stored = command(b"SET", b"m:a", b"!123")
         played.to_upstream(stored)
         assert not played.session.wants_client
@@ -572,6 +579,33 @@ class TestStalling:
         played.takes_turns().to_upstream(stored)
         assert played.session.wants_client
         assert not played.conversions
+
+    def test_no_more_requests_are_taken_in_a_turn_than_may_be(self) -> None:
+        ping = command(b"PING")
+        played = Playbook(policy(limits=SessionLimits(turn_steps=3))).sends(ping * 7).to_upstream(ping * 3)
+        assert played.wants_turn
+        played._take(played.session.take_turn())
+        played.to_upstream(ping * 3)
+        played.takes_turns().to_upstream(ping)
+        assert played.session.wants_client
+
+    def test_nor_values_of_one_request_and_it_goes_out_once_it_is_whole(self) -> None:
+        pairs = [b"m:a", b"1"] * 10
+        played = Playbook(policy(limits=SessionLimits(turn_steps=3))).sends(command(b"MSET", *pairs)).to_upstream(b"")
+        assert played.session.memory > 0
+        turns = 0
+        while played.wants_turn:
+            played.to_upstream(b"")
+            played._take(played.session.take_turn())
+            turns += 1
+        assert turns == 3
+        played.to_upstream(command(b"MSET", *[b"m:a", b"!1"] * 10))
+
+    def test_one_bad_value_among_many_is_one_refusal(self) -> None:
+        pairs = [b"m:a", b"1"] * 4 + [b"m:a", b"bad"] + [b"m:a", b"1"] * 4
+        played = Playbook(policy(limits=SessionLimits(turn_steps=3))).sends(command(b"MSET", *pairs)).takes_turns()
+        played.to_upstream(POISON).replies(b"-ERR wrong number\r\n")
+        assert played.client == b"-ERR flask-cache-proxy: value 5 of 9: a bad payload; nothing was stored\r\n"
 
     def test_a_turn_that_nobody_waits_for_changes_nothing(self, play: Play) -> None:
         played = play(policy(limits=self.BIG)).sends(command(b"GET", b"m:a")).replies(b"$10\r\n!123456789\r\n")

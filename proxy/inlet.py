@@ -1,0 +1,73 @@
+"""What comes in from one side: read only while it can be used, worked at as it comes if it is little, else in turns."""
+
+from typing import Any, Final
+
+SLICE: Final = 16 * 1024
+"""Bytes that are worked at in one turn."""
+_SMALL: Final = 4 * 1024
+"""Bytes that are worked at as they come; more wait for their turn."""
+_ENOUGH: Final = 64 * 1024
+"""While more than these wait, no more are read."""
+
+
+class Backlog:
+    """A queue of bytes that is taken piece by piece, without moving what stays."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._data = b""
+        self._at = 0
+
+    def __len__(self) -> int:
+        """How many bytes wait."""
+        return len(self._data) - self._at
+
+    def add(self, data: bytes) -> None:
+        """Put them behind the others."""
+        self._data, self._at = (self._data[self._at :] + data if self else data), 0
+
+    def take(self, size: int) -> bytes:
+        """The first ones, at most so many."""
+        start, self._at = self._at, min(self._at + size, len(self._data))
+        taken = self._data[start : self._at]
+        if not self:
+            self.clear()
+        return taken
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._data, self._at = b"", 0
+
+
+class Inlet(Backlog):
+    """Reading from one side."""
+
+    __slots__ = ("due", "paused")
+
+    def __init__(self, *, paused: bool) -> None:
+        """Nothing has come. `paused`: the side is not being read."""
+        super().__init__()
+        self.paused = paused
+        self.due = False
+        """A turn has been asked for."""
+
+    def passes(self, data: bytes) -> bool:
+        """Whether they may be worked at as they come; otherwise they wait from here on."""
+        if self.paused or self or len(data) > _SMALL:
+            self.add(data)
+            return False
+        return True
+
+    def adjust(self, transport: Any, takes: bool) -> bool:
+        """Read while what comes can be used (`takes`); True: what waits needs a turn that nobody has asked for."""
+        pause = not takes or len(self) > _ENOUGH
+        if pause is not self.paused:
+            self.paused = pause
+            if transport is not None:
+                (transport.pause_reading if pause else transport.resume_reading)()
+        if takes and self and not self.due:
+            self.due = True
+            return True
+        return False
