@@ -24,6 +24,9 @@ from proxy.inside.finding import Finding, find, lossless
 from proxy.inside.origin import Origin
 from proxy.policy import Rule
 
+_MOST_TEXT = 200
+"""Bytes of a value that is none of a cache's, to recognise it by."""
+
 
 @click.command(epilog=STATUS, short_help="Tell all about some values.")
 @settings_options
@@ -48,7 +51,7 @@ def inspect(config: Path | None, upstream: str | None, as_json: bool, keys: tupl
                 continue
             found = find(entry, policy, reader)
             is_fine &= found.payload is not None
-            told = origin.of(entry.stored, found.kind) if entry.type == "string" else None
+            told = origin.of(entry.stored, found.kind, found.is_foreign) if entry.type == "string" else None
             if as_json:
                 write_object(_fields(found, told))
             else:
@@ -80,6 +83,8 @@ def _text(found: Finding, told: Origin | None) -> str:
     if told is not None:
         rows += [("size", f"{entry.size} bytes"), ("stored as", told.form)]
         rows += [("written by" if at == 0 else "or", who) for at, who in enumerate(told.writers)]
+        if told.form == origin.UNMARKED:
+            rows.append(("as text", printable(entry.stored[:_MOST_TEXT])))
         if told.warning is not None:
             rows.append(("beware", click.style(told.warning, fg="yellow")))
     if found.payload is None:

@@ -1,5 +1,6 @@
 """`key`: the keys that the libraries compute, for views, memoized functions and template fragments."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -108,8 +109,8 @@ def memoize(
     """The key of what a memoized FUNCTION (module.name) returned for ARGS.
 
     ARGS are JSON, one for each parameter in its order, defaults included: 1 '"text"' '{"py/tuple": [1, 2]}'. The
-    library hashes their repr(), so an object of the app's own, a set of several members, and a function with
-    **keywords (whose repr() depends on the version of Python) have no key that could be computed here.
+    library hashes their repr(). So an object of the app's own and a set of several members have no key that could be
+    computed here, nor has a function with **keywords or an OrderedDict, whose repr() depends on the version of Python.
 
     The version of the function is part of the key. It is read from Redis, and changes when the app forgets the
     function or the version expires. `key memver` says where it is.
@@ -159,13 +160,15 @@ def _argument(number: int, raw: bytes) -> Any:
     except CodecError as error:
         fail(f"argument {number}: {error}. Text needs its quotes: '\"text\"'")
     if not _has_one_repr(value):
-        fail(f"argument {number}: a set of several members has no order, so its key cannot be computed")
+        fail(f"argument {number}: the repr() of a set of several members, or an OrderedDict, is not always the same")
     return value
 
 
 def _has_one_repr(value: Any) -> bool:
     if isinstance(value, set | frozenset):
         return len(value) < 2 and all(map(_has_one_repr, value))
+    if isinstance(value, OrderedDict):
+        return not value
     if isinstance(value, dict):
         return all(map(_has_one_repr, (*value.keys(), *value.values())))
     return all(map(_has_one_repr, value)) if isinstance(value, list | tuple) else True

@@ -87,10 +87,7 @@ def load(
     """
     settings = looking_with(config, upstream)
     reader = Reader(json_policy(settings), all_tags)
-    size = file.seek(0, 2) if file.seekable() else 0
-    if size:
-        file.seek(0)
-    with Bar(size, "loading", _LARGE_FILE) as bar:
+    with Bar(_size(file), "loading", _LARGE_FILE) as bar:
         loading = _Loading(reader, bar, keep_going)
         most = longest(json_policy(settings).limits.codec)
         try:
@@ -102,6 +99,16 @@ def load(
         except KeyboardInterrupt:
             fail(f"interrupted: go on with --from-line {loading.next}", NO)
     loading.conclude("valid" if dry_run else "stored")
+
+
+def _size(file: BinaryIO) -> int:
+    """Bytes that are still to be read; 0: that is not known."""
+    if not file.seekable():
+        return 0
+    here = file.tell()
+    size = file.seek(0, 2) - here
+    file.seek(here)
+    return size
 
 
 def _write(store: "Store", batch: list[Ready]) -> list[str | None]:

@@ -39,6 +39,11 @@ class Finding(NamedTuple):
     """Why there is no payload: a type that Flask cannot read, or what the codec says."""
 
     @property
+    def is_foreign(self) -> bool:
+        """The proxy could not have written it, whatever its limits were."""
+        return self.payload is None and "([limits] " not in self.fault
+
+    @property
     def kind(self) -> str | None:
         """The value's type in Python; None: it is not known."""
         return None if self.payload is None else kind_of(self.payload)

@@ -68,7 +68,8 @@ class Reader:
         try:
             return Ready(number, line.key, self._transcoder(rule).encode(line.payload), line.ttl)
         except PayloadError as error:
-            raise LineError(f"its value cannot be stored: {error}") from None
+            hint = "; --all-tags takes every tag" if "(accept_tags)" in str(error) else ""
+            raise LineError(f"its value cannot be stored: {error}{hint}") from None
 
     def _transcoder(self, rule: Rule) -> Transcoder:
         """A line means values, not what a rule makes of payloads: tags are types, and a view is what it returned."""

@@ -8,12 +8,16 @@ from typing import Final, NamedTuple
 
 from proxy.codec.stored import PICKLE_MARK, as_int
 
+UNMARKED: Final = "bytes without a mark"
+
 _PROTO: Final = 0x80
 _FRAME: Final = 0x95
 _LEAST_FRAMED: Final = 4
 """Bytes: CPython's pickler gives fewer no frame."""
 _MOST_FRAMED: Final = 64 * 1024
 """Bytes: text and bytes of this size stand outside of frames."""
+
+_OURS: Final = "this proxy"
 
 _BY_PROTOCOL: Final = {
     0: ("Flask-Cache or werkzeug.contrib.cache on Python 2",),
@@ -61,15 +65,20 @@ class Origin(NamedTuple):
     """What an app or a client will stumble over."""
 
 
-def of(stored: bytes, kind: str | None = None) -> Origin:
-    """What a stored value's bytes tell of who wrote it. `kind`: of the value they hold; None: it is not decodable."""
+def of(stored: bytes, kind: str | None = None, foreign: bool = False) -> Origin:
+    """What a stored value's bytes tell of who wrote it.
+
+    `kind`: of the value they hold, if that is known. `foreign`: it is nothing that this proxy could have written.
+    """
     if stored.startswith(PICKLE_MARK):
-        return _pickled(stored, kind)
+        told = _pickled(stored, kind)
+        others = tuple(who for who in told.writers if not (foreign and who.startswith(_OURS)))
+        return told._replace(writers=others or ("no cache library",))
     if as_int(stored) is not None:
         return Origin("digits", None, _DIGITS)
     writers = next((text for start, text in _FOREIGN if stored.startswith(start)), "no cache library of Flask")
     warning = "Flask reads these bytes as they are, and a cached view serves them as text/html"
-    return Origin("bytes without a mark", None, (writers,), warning)
+    return Origin(UNMARKED, None, (writers,), warning)
 
 
 def _pickled(stored: bytes, kind: str | None) -> Origin:
@@ -78,7 +87,7 @@ def _pickled(stored: bytes, kind: str | None) -> Origin:
     writers = _BY_PROTOCOL.get(protocol, ("no cache library",))
     warning = None
     if protocol >= 4 and not _by_cpython(stored):
-        writers = ("this proxy, or another program that is not Python: Python's pickler would have framed it",)
+        writers = (_OURS, "another program that is not Python: the pickler of Python would have framed it")
     elif kind == "int":
         writers = ("cachelib 0.2 to 0.15.3, or Flask-Caching 2.0 to 2.4 with one of these",)
         warning = "an int that is pickled: INCR and DECR fail on it"
