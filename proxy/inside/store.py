@@ -228,7 +228,7 @@ def _cause(error: BaseException) -> str:
         below = deeper
         if isinstance(below, OSError | ssl.SSLError):
             return reason(below)
-    return reason(error) if isinstance(error, OSError) else str(error)
+    return reason(error) if isinstance(error, OSError) else str(error).rstrip(".")
 
 
 _LOGIN: Final = (
