@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct, field
 
-MOST_TTL: Final = 2**53 // 1000
-"""Seconds; a double still holds their milliseconds."""
+MOST_TTL: Final = 2**50 // 1000
+"""Seconds, so few that a double keeps their milliseconds apart, multiplied and divided."""
 
 MOST_AROUND: Final = 1024 * 1024
 """Bytes that a line may have beside its value: its key, above all."""
