@@ -24,7 +24,7 @@ _BY_LIBRARY = click.option(
     default=recipes.LATEST,
     show_default=True,
     callback=lambda _ctx, _param, name: LIBRARIES[name],
-    help="Who computes it; flask-caching-2.4 stands for all versions up to it.",
+    help="Who computes it; flask-caching-2.4 stands for 1.10 to 2.4.",
 )
 _instance_option = click.option(
     "--instance", metavar="REPR", help="For a method: repr() of its object, or what its __caching_id__() returns."

@@ -40,7 +40,7 @@ LIBRARIES: Final = {
     "flask-caching-2.4": Library("md5", "OrderedDict()", "", strips=False),
     "flask-caching-2.5": Library("sha256", "OrderedDict()", "view/", strips=True),
 }
-"""Flask-Caching up to 2.4 and from 2.5 on. A name stands for all versions with these keys."""
+"""Flask-Cache 0.13, Flask-Caching 1.10 to 2.4, and from 2.5 on. (Older ones were not measured.)"""
 
 LATEST: Final = "flask-caching-2.5"
 
