@@ -65,9 +65,15 @@ def write_object(fields: dict[str, Any]) -> None:
     write(msgspec.json.encode(fields) + b"\n")
 
 
-def on_terminal() -> bool:
-    """Whether a person reads standard output."""
-    return sys.stdout.isatty()
+def write_payload(payload: bytes, is_json: bool) -> None:
+    """A payload (or any bytes) as it is; on a terminal in colour, or with whatever could harm that escaped."""
+    if not sys.stdout.isatty():
+        write(payload + b"\n" if is_json else payload)
+    elif is_json:
+        click.echo(pretty(payload))
+    else:
+        lines = payload.removesuffix(b"\n").split(b"\n")
+        click.echo("\n".join(map(printable, lines)))
 
 
 def read(most: int) -> bytes:

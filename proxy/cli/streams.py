@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from proxy.assembly import policy_for
-from proxy.cli.options import NO, STATUS, complain, config_option, fail, settings_of
-from proxy.cli.output import on_terminal, pretty, printable, read, write
+from proxy.cli.options import NO, STATUS, config_option, fail, settings_of
+from proxy.cli.output import printable, read, write_payload
 from proxy.codec import CodecError, Transcoder
 from proxy.config import Flags
 from proxy.policy import As
@@ -29,12 +29,7 @@ def decode(config: Path | None, rule: str | None, payload: str) -> None:
         decoded = transcoder.decode(read(transcoder.options.limits.decoded_bytes))
     except CodecError as error:
         fail(f"cannot be decoded: {error}", NO)
-    if transcoder.options.view is None and payload == "json":
-        if on_terminal():
-            click.echo(pretty(decoded))
-            return
-        decoded += b"\n"
-    write(decoded)
+    write_payload(decoded, is_json=transcoder.options.view is None and payload == "json")
 
 
 @click.command(epilog=STATUS, short_help="Payload on standard input -> stored bytes.")
@@ -48,9 +43,7 @@ def encode(config: Path | None, rule: str | None, payload: str) -> None:
         stored = transcoder.encode(read(transcoder.options.limits.payload_bytes))
     except CodecError as error:
         fail(f"cannot be encoded: {error}", NO)
-    write(stored)
-    if on_terminal():
-        complain("")  # a line feed that is not part of the value
+    write_payload(stored, is_json=False)
 
 
 def _transcoder(config: Path | None, name: str | None, payload: str) -> Transcoder:

@@ -178,8 +178,9 @@ class _Loading:
         self.next = batch[-1].number + 1
 
     def _refused(self, number: int, reason: str, status: int) -> None:
+        said = printable(f"line {number}: {reason}")
         self._bar.clear()
         self._bad += 1
         if not self._keep_going:
-            fail(f"line {number}: {reason}. The lines above it are done; go on with --from-line {number}", status)
-        complain(f"line {number}: {reason}")
+            fail(f"{said}. The lines above it are done; go on with --from-line {number}", status)
+        complain(said)

@@ -17,11 +17,11 @@ from proxy.cli.options import (
     redis_of,
     settings_options,
 )
-from proxy.cli.output import on_terminal, pretty, printable, read, write
+from proxy.cli.output import printable, read, write, write_payload
 from proxy.codec import CodecError
 from proxy.inside import lines
 from proxy.inside.finding import find, lossless
-from proxy.policy import As, Rule
+from proxy.policy import As
 
 
 @click.command(epilog=STATUS, short_help="Print a value.")
@@ -50,27 +50,18 @@ def get(config: Path | None, upstream: str | None, as_json: bool, key: bytes) ->
         payload = rule.transcoder.decode(entry.stored)
     except CodecError as error:
         fail(f"{printable(key)}: {_unread(str(error))}", NO)
-    _print(rule, payload)
+    write_payload(payload, is_json=rule.transcoder.options.view is None)
 
 
 def _unread(reason: str) -> str:
     return f"cannot be decoded: {reason}"
 
 
-def _print(rule: Rule, payload: bytes) -> None:
-    if rule.transcoder.options.view is not None:
-        write(payload + b"\n" if on_terminal() and not payload.endswith(b"\n") else payload)
-    elif on_terminal():
-        click.echo(pretty(payload))
-    else:
-        write(payload + b"\n")
-
-
 @click.command("set", epilog=STATUS, short_help="Store a value.", context_settings={"ignore_unknown_options": True})
 @settings_options
 @click.option(
     "--ttl",
-    type=click.FloatRange(0, lines.MOST_TTL),
+    type=float,
     metavar="SECONDS",
     help="How long it lives. 0: until it is deleted, whatever the default_ttl of the rule.",
 )
@@ -86,6 +77,7 @@ def set_(config: Path | None, upstream: str | None, ttl: float | None, key: byte
     settings = looking_with(config, upstream)
     policy = json_policy(settings)
     rule = managed(policy, key)
+    milliseconds = _milliseconds(rule.default_ttl if ttl is None else ttl)
     if rule.treats_as is As.READ_ONLY:
         fail(f"{printable(key)}: the rule {rule.name} is read-only", NO)
     if payload == b"-":
@@ -94,10 +86,15 @@ def set_(config: Path | None, upstream: str | None, ttl: float | None, key: byte
         stored = rule.transcoder.encode(payload)
     except CodecError as error:
         fail(f"{printable(key)}: {error}. Nothing was stored", NO)
-    milliseconds = round((rule.default_ttl if ttl is None else ttl) * 1000)
-    if ttl and not milliseconds:
-        fail("--ttl: the least is 0.001 seconds")
     with redis_of(settings) as store:
-        (refused,) = store.write([Write(key, stored, milliseconds or None)])
+        (refused,) = store.write([Write(key, stored, milliseconds)])
     if refused is not None:
         fail(f"{printable(key)}: {refused}. Nothing was stored", NO_REDIS)
+
+
+def _milliseconds(ttl: float) -> int | None:
+    """None: it stays."""
+    try:
+        return lines.milliseconds(ttl) if ttl else None
+    except lines.LineError:
+        fail(f"--ttl: from 0.001 to {lines.MOST_TTL} seconds, or 0 for a value that stays")

@@ -76,10 +76,11 @@ def read(raw: bytes) -> Line:
     except msgspec.DecodeError as error:
         raise LineError(f"it is not valid JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     key = read.key.encode() if isinstance(read.key, str) else read.key.data
-    return Line(key, bytes(read.value), None if read.ttl is None else _milliseconds(read.ttl))
+    return Line(key, bytes(read.value), None if read.ttl is None else milliseconds(read.ttl))
 
 
-def _milliseconds(ttl: float) -> int:
-    if ttl > MOST_TTL or (milliseconds := round(ttl * 1000)) < 1:
+def milliseconds(ttl: float) -> int:
+    """Seconds as milliseconds. Raises LineError."""
+    if not 0 < ttl <= MOST_TTL or round(ttl * 1000) < 1:
         raise LineError(f"its ttl must be from 0.001 to {MOST_TTL} seconds; leave it out for a value that stays")
-    return milliseconds
+    return round(ttl * 1000)

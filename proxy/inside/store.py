@@ -150,11 +150,12 @@ class Store:
             group: list[bytes] = []
             weight = 0
             for key, size in zip(some, sizes, strict=True):
-                if group and weight + size > _LOOK_BYTES:
+                read = min(size, self._longest)
+                if group and weight + read > _LOOK_BYTES:
                     yield from self._read(group)
                     group, weight = [], 0
                 group.append(key)
-                weight += min(size, self._longest)
+                weight += read
             yield from self._read(group)
 
     def _sizes(self, keys: Sequence[bytes]) -> list[int]:

@@ -11,6 +11,9 @@ from click.testing import CliRunner
 
 from proxy.cli import main
 from tests.conftest import RedisServer
+from tests.e2e.conftest import private_redis
+
+__all__ = ["private_redis"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,14 @@ def test_a_view_gets_a_line_feed_on_a_terminal_only(terminal: Terminal, run: Run
     assert run("get", "-c", str(config), "shop_page").text == "<b>"
 
 
+def test_bytes_cannot_harm_a_terminal(terminal: Terminal, run: Run, direct: redis.Redis, config: Path) -> None:
+    run("set", "-c", str(config), "shop_page", given=b"<b>\n\x1b[2J\xff")
+    assert terminal("get", "-c", str(config), "shop_page")[0] == "<b>\n\\x1b[2J\\xff\n"
+    assert run("get", "-c", str(config), "shop_page").out == b"<b>\n\x1b[2J\xff"
+    direct.set(b"flask_cache_\x1b[2J", "1")
+    assert "\x1b" not in terminal("scan")[0]
+
+
 def test_what_takes_long_has_a_bar_on_stderr(terminal: Terminal, direct: redis.Redis, tmp_path: Path) -> None:
     direct.mset({f"flask_cache_{number}": str(number) for number in range(6000)})
     bar, lines = terminal("export", piped=True)

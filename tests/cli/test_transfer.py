@@ -2,6 +2,9 @@
 
 import json
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,14 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.inside.loading import BATCH_LINES
 from tests.cli.conftest import Done, Run
 from tests.codec.judge import normal
 from tests.codec.samples import VECTORS
 from tests.codec.test_lossless import VALUES, loaded, stored_by_python
 from tests.conftest import RedisServer
+from tests.e2e.conftest import PrivateRedis
+from tests.e2e.proxy_process import DEADLINE, wait_until
 
 USER = b"!\x80\x04\x8c\x0bshop.models\x8c\x04User\x93."
 
@@ -237,3 +243,35 @@ class TestLoad:
         assert "go on with --from-line 1" in done.err
         assert going.status == 1
         assert going.err.splitlines()[-1] == "0 lines stored, 2 bad"
+
+
+class TestALoadThatEndsEarly:
+    """Fed through a pipe, so that the test knows how far it is."""
+
+    @pytest.fixture
+    def loading(self, private_redis: PrivateRedis) -> Iterator[subprocess.Popen[bytes]]:
+        """A load into a Redis of its own, which has stored its first batch."""
+        private_redis.start()
+        command = [sys.executable, "-W", "error", "-m", "proxy", "load", "-u", f"unix://{private_redis.unix}", "-"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            process.stdin.write(b"".join(line(f"flask_cache_{number}") for number in range(BATCH_LINES)))
+            process.stdin.flush()
+            with redis.Redis(unix_socket_path=private_redis.unix) as client:
+                wait_until(lambda: client.dbsize() == BATCH_LINES, "the first batch")
+            yield process
+            process.kill()
+
+    def test_says_where_to_go_on_if_it_is_interrupted(self, loading: subprocess.Popen[bytes]) -> None:
+        loading.send_signal(signal.SIGINT)
+        _, said = loading.communicate(timeout=DEADLINE)
+        assert (loading.returncode, said.decode()) == (1, f"interrupted: go on with --from-line {BATCH_LINES + 1}\n")
+
+    def test_says_where_to_go_on_if_redis_dies(
+        self, loading: subprocess.Popen[bytes], private_redis: PrivateRedis
+    ) -> None:
+        private_redis.kill()
+        _, said = loading.communicate(line("flask_cache_x") * 3, timeout=DEADLINE)
+        assert loading.returncode == 3
+        assert said.startswith(b"cannot reach Redis")
+        assert said.endswith(b"Then go on with --from-line %d\n" % (BATCH_LINES + 1))

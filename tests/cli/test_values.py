@@ -126,7 +126,7 @@ class TestSet:
         assert run("set", "-c", str(config), "shop_view", '{"a": 1}').status == 0
         assert pickle.loads(direct.get("shop_view")[1:]) == ('{"a": 1}', 200, {"Content-Type": "application/json"})
 
-    @pytest.mark.parametrize("ttl", ["-1", "soon", "0.0001"])
+    @pytest.mark.parametrize("ttl", ["-1", "soon", "0.0001", "nan", "inf", "1e20"])
     def test_a_ttl_that_is_none_is_a_mistake_of_usage(self, run: Run, direct: redis.Redis, ttl: str) -> None:
         assert run("set", KEY, "1", "--ttl", ttl).status == 2
         assert direct.keys() == []
