@@ -50,7 +50,7 @@ def inspect(config: Path | None, upstream: str | None, as_json: bool, keys: tupl
                 is_fine = False
                 continue
             found = find(entry, policy, reader)
-            is_fine &= found.payload is not None
+            is_fine &= not found.fault
             told = origin.of(entry.stored, found.kind, found.is_foreign) if entry.type == "string" else None
             if as_json:
                 write_object(_fields(found, told))
@@ -72,9 +72,11 @@ def _fields(found: Finding, told: Origin | None) -> dict[str, Any]:
         fields |= {"size": entry.size, "form": told.form, "protocol": told.protocol, "written_by": told.writers}
         if told.warning is not None:
             fields["warning"] = told.warning
-    if found.payload is None:
-        return fields | {"undecodable": found.fault}
-    return fields | {"kind": found.kind, "value": msgspec.Raw(found.payload)}
+    if found.fault:
+        fields["undecodable"] = found.fault
+    if found.payload is not None:
+        fields |= {"kind": found.kind, "value": msgspec.Raw(found.payload)}
+    return fields
 
 
 def _text(found: Finding, told: Origin | None) -> str:
@@ -87,9 +89,9 @@ def _text(found: Finding, told: Origin | None) -> str:
             rows.append(("as text", printable(entry.stored[:_MOST_TEXT])))
         if told.warning is not None:
             rows.append(("beware", click.style(told.warning, fg="yellow")))
-    if found.payload is None:
-        rows.append(("value", click.style(f"not decodable: {printable(found.fault)}", fg="red")))
-    else:
+    if found.fault:
+        rows.append(("clients", click.style(f"get an error: {printable(found.fault)}", fg="red")))
+    if found.payload is not None:
         value = pretty(found.payload)
         rows += [("kind", str(found.kind)), ("value", value if "\n" not in value else "")]
         if "\n" in value:

@@ -42,12 +42,14 @@ config_option = click.option(
     show_envvar=True,
     help='A TOML file; "flask-cache-proxy check" prints every key. Without one the defaults hold.',
 )
-upstream_option = click.option(
-    "--upstream",
-    "-u",
-    metavar="URL",
-    help='The Redis of the Flask app: redis://host:port/db, unix:///path.sock?db=0, or "embedded" for a private one.',
-)
+_URLS: Final = "redis://host:port/db, rediss://host:port/db, unix:///path.sock?db=0, redis+sentinel://host:port/name/db"
+
+
+def _upstream_option(more: str = "") -> Callable[[Function], Function]:
+    return click.option("--upstream", "-u", metavar="URL", help=f"The Redis of the Flask app: {_URLS}{more}.")
+
+
+upstream_option = _upstream_option(', or "embedded" for a private one')
 json_option = click.option("--json", "as_json", is_flag=True, help="An object per line, for machines.")
 
 
@@ -65,8 +67,8 @@ BYTES: Final = Bytes()
 
 
 def settings_options(command: Function) -> Function:
-    """`--config` and `--upstream`, as `serve` has them."""
-    return config_option(upstream_option(command))
+    """`--config` and `--upstream`, as `serve` has them, for a command that asks Redis itself."""
+    return config_option(_upstream_option()(command))
 
 
 def settings_of(config: Path | None, flags: Flags, *, serves: bool = True) -> Settings:

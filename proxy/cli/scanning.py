@@ -43,8 +43,8 @@ def scan(config: Path | None, upstream: str | None, as_json: bool, undecodable: 
         for keys in bar.track(steps(store, settings, policy, pattern)):
             for entry in store.look(keys):
                 found = find(entry, policy, reader)
-                counts[found.payload is None] += 1
-                if found.payload is None or not undecodable:
+                counts[found.fault != ""] += 1
+                if found.fault or not undecodable:
                     bar.clear()
                     write_object(_fields(found)) if as_json else click.echo(_row(found))
     if sys.stderr.isatty() and not as_json:
@@ -75,7 +75,8 @@ def _fields(found: Finding) -> dict[str, Any]:
         "size": entry.size,
         "ttl": None if entry.ttl is None else lines.seconds(entry.ttl),
     }
-    return fields | ({"undecodable": found.fault} if found.payload is None else {"kind": found.kind})
+    told = {"kind": found.kind, "undecodable": found.fault}
+    return fields | {name: text for name, text in told.items() if text}
 
 
 def _row(found: Finding) -> str:
@@ -83,4 +84,4 @@ def _row(found: Finding) -> str:
     kind = found.kind or (_UNDECODABLE if entry.type == "string" else entry.type)
     rule = "-" if found.rule is None else printable(found.rule.name)
     row = f"{kind:<12} {entry.size:>9} {duration(entry.ttl):>10}  {rule:<16} {printable(entry.key)}"
-    return row if found.payload is not None else click.style(f"{row}  ({printable(found.fault)})", fg="red")
+    return row if not found.fault else click.style(f"{row}  ({printable(found.fault)})", fg="red")

@@ -34,9 +34,10 @@ class Finding(NamedTuple):
     rule: Rule | None
     """None: the key is not managed."""
     payload: bytes | None
-    """JSON, tagged; None: see `fault`."""
+    """JSON, tagged; None: there is none, because of `fault`."""
     fault: str
-    """Why there is no payload: a type that Flask cannot read, or what the codec says."""
+    """Why a client gets an error for it: another type of Redis, or what the codec says. With a payload, too, where the
+    rule wants what it cannot be, a view for instance."""
 
     @property
     def is_foreign(self) -> bool:
@@ -62,10 +63,19 @@ def find(entry: Entry, policy: Policy, reader: Transcoder) -> Finding:
     if entry.size > len(entry.stored):
         most = reader.options.limits.decoded_bytes
         return Finding(entry, rule, None, f"{entry.size} bytes, over the limit of {most} ([limits] decoded_bytes)")
+    payload = None
     try:
-        return Finding(entry, rule, reader.decode(entry.stored), "")
+        payload = reader.decode(entry.stored)
+        if rule is not None and _may_refuse(rule.transcoder.options):
+            rule.transcoder.decode(entry.stored)
     except UndecodableError as error:
-        return Finding(entry, rule, None, str(error))
+        return Finding(entry, rule, payload, str(error))
+    return Finding(entry, rule, payload, "")
+
+
+def _may_refuse(options: Options) -> bool:
+    """Whether clients may be refused what can be read without a loss."""
+    return options.view is not None or options.types == "plain"
 
 
 def kind_of(payload: bytes) -> str:

@@ -1,6 +1,7 @@
 """Redis itself, asked by redis-py: the Redis of the proxy's settings, reached and logged in to as the proxy does.
 
-Foreign exceptions become StoreError here and nowhere else. What is read is bounded: see `Store.look`.
+Foreign exceptions become StoreError here and nowhere else. What is read is bounded: see `Store.look`. A user of Redis
+may be held to what is sent: AUTH, SELECT, DBSIZE, SCAN, STRLEN, TYPE, PTTL, GETRANGE, MULTI, EXEC and SET.
 """
 
 import asyncio

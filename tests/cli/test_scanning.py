@@ -63,6 +63,19 @@ def test_undecodable_finds_what_a_rule_would_trip_over(run: Run, direct: redis.R
     assert told["shop_user"]["undecodable"] == "an object of class shop.models.User"
 
 
+def test_what_a_view_cannot_be_is_found_too(run: Run, direct: redis.Redis, config: Path) -> None:
+    direct.mset({"shop_view": "42", "shop_x": "42"})
+    done = run("scan", "--undecodable", "--json", "-c", str(config))
+    assert done.status == 1
+    (told,) = objects(done.text).values()
+    assert (told["key"], told["kind"]) == ("shop_view", "int")
+    assert str(told["undecodable"]).startswith("not what a view returns")
+    assert json.loads(run("inspect", "--json", "-c", str(config), "shop_view").text)["value"] == 42
+    assert "clients    get an error: not what a view returns" in run("inspect", "-c", str(config), "shop_view").text
+    assert run("get", "-c", str(config), "shop_view").status == 1
+    assert '{"key":"shop_view","value":42}' in run("export", "-c", str(config)).text
+
+
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.name)
 def test_kinds_are_pythons(run: Run, direct: redis.Redis, value: Value) -> None:
     meant = evaluated(value.python)

@@ -153,6 +153,21 @@ class TestFailures:
         assert "does not permit it" in said
         assert "dbsize" in said
 
+    def test_a_user_who_may_no_more_than_it_takes(self, private_redis: PrivateRedis) -> None:
+        commands = "+select +dbsize +scan +strlen +type +pttl +getrange +multi +exec +set"
+        private_redis.start(*f"--user looker on >secret ~flask_cache_* {commands}".split())
+        url = f"unix://{private_redis.unix}?db=1"
+        with store_of(url, upstream_username="looker", upstream_password="secret") as store:
+            assert store.write([Write(b"flask_cache_k", b"v", None)]) == [None]
+            assert store.count() == 1
+            assert [keys for _, keys in store.scan(b"*")] == [[b"flask_cache_k"]]
+            assert [entry.stored for entry in store.look([b"flask_cache_k"])] == [b"v"]
+            (said,) = store.write([Write(b"other", b"v", None)])
+            assert said is not None
+            assert "does not permit it" in said
+            with pytest.raises(StoreError, match="does not permit it"):
+                list(store.look([b"other"]))
+
     def test_a_certificate_that_nobody_trusts(self, private_redis: PrivateRedis, tmp_path: Path) -> None:
         ours, theirs = new_authority(tmp_path / "ours"), new_authority(tmp_path / "theirs")
         url, mutual = tls_redis(private_redis, ours, "127.0.0.1")
