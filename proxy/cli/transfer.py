@@ -24,7 +24,7 @@ from proxy.cli.scanning import steps
 from proxy.inside import lines
 from proxy.inside.finding import find, lossless
 from proxy.inside.lines import LineError
-from proxy.inside.loading import BATCH_BYTES, BATCH_LINES, Reader, Ready, longest, numbered
+from proxy.inside.loading import BATCH_BYTES, BATCH_LINES, Reader, Ready, numbered
 
 if TYPE_CHECKING:
     from proxy.inside.store import Store
@@ -88,17 +88,16 @@ def load(
     settings = looking_with(config, upstream)
     reader = Reader(json_policy(settings), all_tags)
     with Bar(_size(file), "loading", _LARGE_FILE) as bar:
-        loading = _Loading(reader, bar, keep_going)
-        most = longest(json_policy(settings).limits.codec)
+        loading = _Loading(reader, bar, keep_going, "valid" if dry_run else "stored")
         try:
             if dry_run:
-                loading.run(file, most, from_line, lambda batch: [None] * len(batch))
+                loading.run(file, from_line, lambda batch: [None] * len(batch))
             else:
                 with redis_of(settings) as store:
-                    loading.run(file, most, from_line, lambda batch: _write(store, batch))
+                    loading.run(file, from_line, lambda batch: _write(store, batch))
         except KeyboardInterrupt:
             fail(f"interrupted: go on with --from-line {loading.next}", NO)
-    loading.conclude("valid" if dry_run else "stored")
+    loading.conclude()
 
 
 def _size(file: BinaryIO) -> int:
@@ -124,33 +123,35 @@ def _write(store: "Store", batch: list[Ready]) -> list[str | None]:
 class _Loading:
     """How far a load has come."""
 
-    def __init__(self, reader: Reader, bar: Bar, keep_going: bool) -> None:
+    def __init__(self, reader: Reader, bar: Bar, keep_going: bool, done: str) -> None:
+        """`done`: what good lines are in the end."""
         self.next = 1
-        """The first line that is not known to be stored."""
+        """The first line that is not known to be done."""
+        self._done = done
         self._reader = reader
         self._bar = bar
         self._keep_going = keep_going
         self._batch: list[Ready] = []
         self._batch_bytes = 0
-        self._stored = self._bad = 0
+        self._good = self._bad = 0
         self._write: Callable[[list[Ready]], list[str | None]]
 
-    def run(self, file: BinaryIO, most: int, start: int, put: Callable[[list[Ready]], list[str | None]]) -> None:
+    def run(self, file: BinaryIO, start: int, put: Callable[[list[Ready]], list[str | None]]) -> None:
         """Store the lines from `start` on. `put`: stores a batch; for each line what was said against it, or None."""
         self._write = put
         self.next = start
-        for number, raw, length in numbered(file, most):
+        for number, raw, length in numbered(file, self._reader.longest):
             if number >= start:
                 self._take(number, raw)
             self._bar.update(length)
         self._flush()
 
-    def conclude(self, done: str) -> None:
+    def conclude(self) -> None:
         """Say how it went; with bad lines, end the command."""
         if self._bad:
-            fail(f"{self._stored} lines {done}, {self._bad} bad", NO)
+            fail(f"{self._good} lines {self._done}, {self._bad} bad", NO)
         if sys.stderr.isatty():
-            complain(f"{self._stored} lines {done}")
+            complain(f"{self._good} lines {self._done}")
 
     def _take(self, number: int, raw: bytes) -> None:
         try:
@@ -172,7 +173,7 @@ class _Loading:
         self.next = batch[0].number
         for ready, refusal in zip(batch, self._write(batch), strict=True):
             if refusal is None:
-                self._stored += 1
+                self._good += 1
             else:
                 self._refused(ready.number, refusal, NO_REDIS)
         self.next = batch[-1].number + 1
@@ -182,5 +183,5 @@ class _Loading:
         self._bar.clear()
         self._bad += 1
         if not self._keep_going:
-            fail(f"{said}. The lines above it are done; go on with --from-line {number}", status)
+            fail(f"{said}. The lines above it are {self._done}; go on with --from-line {number}", status)
         complain(said)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from proxy.codec import CodecLimits, Options, PayloadError, Transcoder
+from proxy.codec import Options, PayloadError, Transcoder
 from proxy.inside import lines
 from proxy.inside.finding import EVERY_TAG
 from proxy.inside.lines import LineError
@@ -22,11 +22,6 @@ class Ready(NamedTuple):
     stored: bytes
     ttl: int | None
     """Milliseconds; None: it stays until it is deleted."""
-
-
-def longest(limits: CodecLimits) -> int:
-    """Bytes that a line may have: whatever can be read from a cache can be written to another."""
-    return max(limits.payload_bytes, limits.decoded_bytes) + lines.MOST_AROUND
 
 
 def numbered(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes, int]]:
@@ -51,14 +46,17 @@ class Reader:
         """`every_tag`: take markup and responses too where the rule of a key does not."""
         self._policy = policy
         self._every_tag = every_tag
-        self._limits = policy.limits.codec
-        self._longest = longest(self._limits)
+        given = policy.limits.codec
+        # Whatever can be read from one cache can be written to another.
+        self._limits = given._replace(payload_bytes=max(given.payload_bytes, given.decoded_bytes))
+        self.longest = self._limits.payload_bytes + lines.MOST_AROUND
+        """Bytes that a line may have."""
         self._transcoders: dict[str, Transcoder] = {}
 
     def ready(self, number: int, raw: bytes) -> Ready:
         """The line, ready to be stored. Raises LineError."""
-        if len(raw) > self._longest:
-            raise LineError(f"it has more than {self._longest} bytes ([limits] decoded_bytes)")
+        if len(raw) > self.longest:
+            raise LineError(f"it has more than {self.longest} bytes ([limits] decoded_bytes)")
         line = lines.read(raw)
         rule = self._policy.match(line.key)
         if rule is None:
@@ -75,12 +73,11 @@ class Reader:
         """A line means values, not what a rule makes of payloads: tags are types, and a view is what it returned."""
         if rule.name not in self._transcoders:
             given = rule.transcoder.options
-            limits = self._limits._replace(payload_bytes=max(self._limits.payload_bytes, self._limits.decoded_bytes))
             self._transcoders[rule.name] = Transcoder(
                 Options(
                     pickle_protocol=given.pickle_protocol,
                     accept_tags=EVERY_TAG if self._every_tag else ("data", *given.accept_tags),
-                    limits=limits,
+                    limits=self._limits,
                 )
             )
         return self._transcoders[rule.name]

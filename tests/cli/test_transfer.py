@@ -175,7 +175,7 @@ class TestLoad:
         assert done.status == 1
         assert done.err.startswith("line 3: ")
         assert reason in done.err
-        assert done.err.endswith("The lines above it are done; go on with --from-line 3\n")
+        assert done.err.endswith("The lines above it are stored; go on with --from-line 3\n")
         assert direct.keys() == [b"flask_cache_a"]
         done = run("load", "--keep-going", "-", given=lines)
         assert done.status == 1
