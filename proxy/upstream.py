@@ -139,7 +139,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamError(f"cannot reach Redis at {where}: no answer in {self.timeout:g} s") from None
         except OSError as error:
-            raise UpstreamError(f"cannot reach Redis at {where}: {_reason(error)}") from None
+            raise UpstreamError(f"cannot reach Redis at {where}: {reason(error)}") from None
         return protocol
 
     async def _connect_tcp(self, factory: Callable[[], Side], address: TcpAddress) -> Side:
@@ -219,7 +219,7 @@ class Upstream:
             self._asker = None
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
     """The system's words: asyncio puts "Connect call failed" in their place, uvloop does not."""
     if isinstance(error, ssl.SSLError):
         return tls_reason(error)

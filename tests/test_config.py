@@ -809,3 +809,13 @@ def test_a_description_shows_what_is_in_force() -> None:
     assert content["limits"]["depth"] == 7
     assert content["upstream"] == {"url": "embedded"}
     assert content["rule"][0]["name"] == "flask_cache_*"
+
+
+def test_who_serves_nobody_need_not_guard_a_listener(write: Write) -> None:
+    file = write('[upstream]\npassword = "secret"\n')
+    assert "listener[0].bind" in only_error(file)
+    assert load(file, {}, Flags(), serves=False).upstream.password == "secret"
+    file = write('[upstream]\nusername = "looker"\n[[rule]]\nkeys = "a"\n[[rule]]\nkeys = "a"\n')
+    with pytest.raises(ConfigError) as refused:
+        load(file, {}, Flags(), serves=False)
+    assert [text.split(": ")[1] for text in refused.value.errors] == ["rule[1].name", "upstream.username"]

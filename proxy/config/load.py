@@ -55,16 +55,22 @@ class Flags(Struct, frozen=True, kw_only=True):
     log_format: str | None = None
 
 
-def load(file: Path | None, environ: Mapping[str, str], flags: Flags) -> Settings:
-    """The settings in force: flag before environment before file before default. Raises ConfigError."""
+def load(file: Path | None, environ: Mapping[str, str], flags: Flags, *, serves: bool = True) -> Settings:
+    """The settings in force: flag before environment before file before default. Raises ConfigError.
+
+    `serves`: False for who only wants rules and Redis; then it does not matter who could reach the listeners.
+    """
     draft = _Draft()
     if file is not None:
         draft.read_file(file)
     draft.read_environment(environ)
     draft.read_flags(flags)
-    draft.compare_binds()
+    if serves:
+        draft.compare_binds()
     draft.compare_rules()
-    draft.compare_secrets()
+    draft.compare_upstream()
+    if serves:
+        draft.compare_listeners()
     if draft.errors:
         raise ConfigError(draft.errors)
     return msgspec.convert(draft.tables, Settings)
@@ -142,13 +148,17 @@ class _Draft:
             if "content_type" in rule and rule.get("as", "value") not in ("view", _INVALID):
                 self._refuse(f"{here}.content_type", 'may be set only where as = "view"')
 
-    def compare_secrets(self) -> None:
-        """Certificates have keys; and a proxy that logs in to Redis by itself lets in only who may."""
+    def compare_upstream(self) -> None:
+        """Certificates have keys, and a user has a password."""
         upstream = self._section("upstream")
         url = upstream.get("url", Upstream().url)
         if isinstance(url, str):
             for key, reason in pairs.upstream_faults(upstream, url):
                 self._refuse(f"upstream.{key}", reason)
+
+    def compare_listeners(self) -> None:
+        """Certificates have keys; and a proxy that logs in to Redis by itself lets in only who may."""
+        upstream = self._section("upstream")
         for number, listener in enumerate(self._entries("listener", [{"bind": Settings().listener[0].bind}])):
             for key, reason in pairs.listener_faults(listener):
                 self._refuse(f"listener[{number}].{key}", reason)

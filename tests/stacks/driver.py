@@ -162,6 +162,37 @@ def total(a, b=2):
     return {"total": a + b}
 
 
+def told(first, second="it's"):
+    """Memoized for any arguments."""
+    RUNS["told"] += 1
+    return "fresh"
+
+
+class Adder:
+    """An object with a memoized method."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return "Adder(" + self.name + ")"
+
+    def plus(self, number, more=None):
+        """Memoized for each object."""
+        RUNS["plus"] += 1
+        return "fresh"
+
+
+def nested():
+    """A function whose qualified name is not plain."""
+
+    def inner(*arguments):
+        RUNS["inner"] += 1
+        return "fresh"
+
+    return inner
+
+
 def returned(name):
     """What a view returns."""
     import flask
@@ -214,6 +245,9 @@ class App(Backend):
         self.cache = cache_class(self.app)
         self.app.app_context().push()
         self.total = self.cache.memoize(60)(total)
+        self.told = self.cache.memoize(60)(told)
+        self.inner = self.cache.memoize(60)(nested())
+        Adder.plus = self.cache.memoize(60)(Adder.plus)
         self.log = Log()
         for logger in (logging.getLogger(), self.app.logger):
             logger.addHandler(self.log)
@@ -247,6 +281,17 @@ class App(Backend):
             def query():
                 RUNS["view"] += 1
                 return "fresh"
+
+            @app.route("/query/<path:name>")
+            @cache.cached(60, query_string=True)
+            def query_of(name):
+                RUNS["view"] += 1
+                return "fresh"
+
+        @app.route("/plain-fragment/<name>")
+        def plain_fragment(name):
+            text = "{% cache 60, name %}{{ 7 * 6 }}{% endcache %}"
+            return flask.render_template_string(text, name=name)
 
         @app.route("/fragment/<name>")
         def fragment(name):
@@ -282,6 +327,14 @@ class App(Backend):
         result = described(self.total(*arguments))
         return {"result": result, "runs": sum((RUNS - runs).values()), "log": self.log.taken()}
 
+    def called(self, name, *expressions):
+        """A call of a memoized function, or of the method of an object, with the values of expressions."""
+        runs = RUNS.copy()
+        owner, _, method = name.rpartition(".")
+        function = getattr(Adder(owner), method) if owner else getattr(self, name)
+        result = function(*[evaluated(expression) for expression in expressions])
+        return {"result": result, "runs": sum((RUNS - runs).values()), "log": self.log.taken()}
+
     def forget(self):
         """All that was memoized."""
         self.cache.delete_memoized(self.total)
@@ -311,7 +364,7 @@ def answer(library, do, arguments):
     """What is answered to one request."""
     if do == "describe":
         return described(evaluated(*arguments))
-    if do in ("view", "memoized", "forget"):
+    if do in ("view", "memoized", "called", "forget"):
         return getattr(library, do)(*arguments)
     if do in ("set", "add"):
         key, expression = arguments

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The commands that run the proxy: `serve`, `check` and `demo`."""
 
 import asyncio
 import logging
@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import quote
 
 import click
 import msgspec
 
 from proxy import __version__, logs
-from proxy.config import ConfigError, EmbeddedTarget, Flags, Settings, describe, load
+from proxy.cli.options import config_option, fail, settings_of, upstream_option
+from proxy.config import EmbeddedTarget, Flags, Settings, describe, load
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
 from proxy.listeners import ListenError, Listeners
 from proxy.loop import run_loop
@@ -25,30 +26,15 @@ from proxy.supervisor import Supervisor, WorkerError
 from proxy.tls import TlsError
 
 _log = logging.getLogger("proxy.cli")
-_CONFIG_VARIABLE: Final = "FLASK_CACHE_PROXY_CONFIG"
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 """The signals that end the proxy."""
 
-_config_option = click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar=_CONFIG_VARIABLE,
-    show_envvar=True,
-    help='A TOML file; "flask-cache-proxy check" prints every key. Without one the defaults hold.',
-)
 _listen_option = click.option(
     "--listen",
     "-l",
     multiple=True,
     metavar="[json=|msgpack=]ADDR",
     help="Where clients connect: host:port or unix:/path.sock. Repeats, and replaces the file's listeners.",
-)
-_upstream_option = click.option(
-    "--upstream",
-    "-u",
-    metavar="URL",
-    help='The Redis of the Flask app: redis://host:port/db, unix:///path.sock?db=0, or "embedded" for a private one.',
 )
 _log_level_option = click.option(
     "--log-level",
@@ -60,23 +46,10 @@ _log_format_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="flask-cache-proxy")
-def main() -> None:
-    """Let Go, Node and anything else read and write Flask's cache.
-
-    A Redis proxy: point an ordinary Redis client at it and write JSON or msgpack. It stores what Flask-Caching (or
-    Flask-Cache, cachelib, werkzeug.contrib.cache) would have stored, and turns it back on GET. Keys that no rule
-    matches, and every other command, pass through as if it were not there.
-
-    Try it: flask-cache-proxy demo
-    """
-
-
-@main.command()
-@_config_option
+@click.command()
+@config_option
 @_listen_option
-@_upstream_option
+@upstream_option
 @_log_level_option
 @_log_format_option
 def serve(
@@ -88,7 +61,7 @@ def serve(
     configuration has an environment variable too, such as FLASK_CACHE_PROXY_UPSTREAM_URL.
     """
     flags = Flags(listen=listen, upstream=upstream, log_level=log_level, log_format=log_format)
-    settings = _load(config, flags)
+    settings = settings_of(config, flags)
     logs.configure(settings.log.level, settings.log.format)
     try:
         with ExitStack() as stack:
@@ -104,19 +77,19 @@ def serve(
                 for number in _ENDS:
                     signal.signal(number, signal.SIG_IGN)
     except (ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
-@main.command(short_help="Check a configuration and print it.")
-@_config_option
+@click.command(short_help="Check a configuration and print it.")
+@config_option
 @_listen_option
-@_upstream_option
+@upstream_option
 def check(config: Path | None, listen: tuple[str, ...], upstream: str | None) -> None:
     """Check a configuration: print it as it would take effect, or every error with its key."""
-    click.echo(describe(_load(config, Flags(listen=listen, upstream=upstream))), nl=False)
+    click.echo(describe(settings_of(config, Flags(listen=listen, upstream=upstream))), nl=False)
 
 
-@main.command(short_help="Show it work on a private Redis.")
+@click.command(short_help="Show it work on a private Redis.")
 def demo() -> None:
     """See it work: a private Redis, the proxy, a Flask-Caching app and a producer, in ten seconds.
 
@@ -125,7 +98,7 @@ def demo() -> None:
     try:
         from proxy.demo import run
     except ImportError as error:
-        _fail(f"the demo needs the extra flask-cache-proxy[demo]: {error}")
+        fail(f"the demo needs the extra flask-cache-proxy[demo]: {error}")
     logs.configure("warning", "text")
     sys.exit(run())
 
@@ -159,15 +132,3 @@ def _announce(workers: int) -> None:
     _log.info(
         "flask-cache-proxy %s is ready (pid %d, %s loop, Python engine%s)", __version__, os.getpid(), loop, several
     )
-
-
-def _load(config: Path | None, flags: Flags) -> Settings:
-    try:
-        return load(config, os.environ, flags)
-    except ConfigError as error:
-        _fail(str(error))
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(2)

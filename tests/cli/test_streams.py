@@ -1,0 +1,56 @@
+"""`decode` and `encode`: bytes in, bytes out."""
+
+import pickle
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_what_is_encoded_is_what_flask_would_store_and_decodes_again(run: Run) -> None:
+    encoded = run("encode", given=b'{"py/tuple": [1, "a"]}\n')
+    assert (encoded.status, pickle.loads(encoded.out[1:])) == (0, (1, "a"))
+    assert run("decode", given=encoded.out).text == '{"py/tuple":[1,"a"]}\n'
+
+
+def test_the_line_feed_of_redis_cli_does_no_harm(run: Run) -> None:
+    assert run("decode", given=b"!" + pickle.dumps("foo", 2) + b"\n").text == '"foo"\n'
+    assert run("decode", given=b"42\n").text == "42\n"
+
+
+def test_msgpack_is_a_payload_too(run: Run) -> None:
+    encoded = run("encode", "--payload", "msgpack", given=msgpack.packb({"a": b"x"}))
+    assert pickle.loads(encoded.out[1:]) == {"a": b"x"}
+    assert run("decode", "--payload", "msgpack", given=encoded.out).out == msgpack.packb({"a": b"x"})
+
+
+def test_a_rule_may_be_named(run: Run, config: Path) -> None:
+    encoded = run("encode", "-c", str(config), "--rule", "shop_page*", given=b"<b>")
+    assert pickle.loads(encoded.out[1:]) == (b"<b>", 200, {"Content-Type": "text/html"})
+    assert run("decode", "-c", str(config), "--rule", "shop_page*", given=encoded.out).out == b"<b>"
+    done = run("decode", "-c", str(config), "--rule", "shop_lock*")
+    assert done.status == 2
+    assert "there is no such rule; known: shop_view*, " in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "reason"),
+    [
+        ("encode", b"foo", "a string needs its quotes"),
+        ("encode", b"", "cannot be encoded"),
+        ("decode", b"!\x80\x04\x8c\x02os\x8c\x06system\x93.", "os.system"),
+        ("decode", b"!", "truncated pickle"),
+    ],
+)
+def test_what_cannot_be_is_1_and_nothing_on_stdout(run: Run, command: str, given: bytes, reason: str) -> None:
+    done = run(command, given=given)
+    assert (done.status, done.out) == (1, b"")
+    assert reason in done.err
+
+
+def test_no_more_is_read_than_the_limits_allow(run: Run) -> None:
+    env = {"FLASK_CACHE_PROXY_LIMITS_DECODED_BYTES": "1000", "FLASK_CACHE_PROXY_LIMITS_PAYLOAD_BYTES": "1000"}
+    assert "a payload of 1001 bytes" in run("encode", given=b"1" * 5000, env=env).err
+    assert "a stored value of 1001 bytes" in run("decode", given=b"1" * 5000, env=env).err

@@ -1,0 +1,64 @@
+"""Lines: what is written is read again, and a bad one is told from a good one."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.inside import lines
+from proxy.inside.lines import MOST_TTL, Line, LineError
+
+
+@given(
+    st.binary(max_size=40) | st.text(max_size=20).map(str.encode),
+    st.sampled_from([b"1", b'"\xe2\x98\x83"', b'{"py/tuple":[]}', b"1180591620717411303424.0", b"[1e5,-0]"]),
+    st.none() | st.integers(1, MOST_TTL * 1000),
+)
+def test_what_is_written_is_read_again(key: bytes, payload: bytes, ttl: int | None) -> None:
+    line = Line(key, payload, ttl)
+    written = lines.write(line)
+    assert b"\n" not in written
+    assert lines.read(written) == line
+    assert lines.read(b"  " + written + b"\r\n") == line
+
+
+def test_the_spelling() -> None:
+    assert lines.write(Line("é".encode(), b"1", 58_312)) == '{"key":"é","ttl":58.312,"value":1}'.encode()
+    assert lines.write(Line(b"k", b"1", 60_000)) == b'{"key":"k","ttl":60,"value":1}'
+    assert lines.write(Line(b"\xff", b"1", None)) == b'{"key":{"py/bytes":"/w=="},"value":1}'
+    assert lines.read(b'{"value": 1, "key": {"py/bytes": "aw=="}, "ttl": null}') == Line(b"k", b"1", None)
+    assert lines.read(b'{"key": "k", "value": 1, "ttl": 1e3}').ttl == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b'{"key": 1, "value": 1}',
+        b'{"key": null, "value": 1}',
+        b'{"key": "k", "value": }',
+        b'{"key": "k", "value": 1}{}',
+        b'{"key": "\xff", "value": 1}',
+        b'{"key": "\\ud800", "value": 1}',
+        b'\xef\xbb\xbf{"key": "k", "value": 1}',
+        b'{"key": "k", "value": 1, "ttl": 0.0001}',
+        b'{"key": "k", "value": 1, "ttl": 1e400}',
+        b'{"key": "k", "value": 1, "ttl": 1e300}',
+        b'{"key": "k", "value": 1, "ttl": [1]}',
+        b'{"key": {"py/bytes": "aw==", "more": 1}, "value": 1}',
+        b'{"key": "k", "value": ' + b"[" * 200_000,
+        b'{"key": "k", "value": 1, "ttl": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_a_bad_line(raw: bytes) -> None:
+    with pytest.raises(LineError) as error:
+        lines.read(raw)
+    assert len(str(error.value)) < 200
+
+
+@given(st.binary(max_size=80))
+def test_nothing_but_a_line_error_comes_of_any_bytes(raw: bytes) -> None:
+    with suppress(LineError):
+        lines.read(raw)
