@@ -140,6 +140,7 @@ def throughput(rounds: int, seconds: float, full: bool, only: str | None) -> Non
             length = len(contenders) * (rounds + 2)
             with click.progressbar(steps, length, label=f"{case.name:32}", file=sys.stderr) as progress:
                 each = [row for _, row in progress if row]
+            click.echo(case.name)
             for row in each:
                 click.echo(throughput_.sentence(row))
             rows += each
@@ -192,7 +193,7 @@ def latency(rounds: int, seconds: float, only: str | None) -> None:
 @click.option("--seconds", default=0.2, show_default=True, help="How long each figure is measured in each process.")
 @click.option("--only", metavar="TEXT", help="Sizes, formats, directions or names that contain it; nothing is written.")
 def codec(rounds: int, seconds: float, only: str | None) -> None:
-    """What a value costs by size and direction, on each engine, beside JSON or msgpack and pickle. Some 3 minutes."""
+    """What a value costs by size and direction, on each engine, beside JSON or msgpack and pickle. Some 4 minutes."""
     rows = _by_engine(codec_, rounds, [str(seconds), *([only] if only else [])])
     if only is None:
         click.echo(f"\nWritten to {report.write('codec', {'rounds': rounds, 'seconds': seconds}, rows)}")
