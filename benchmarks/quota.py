@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -45,20 +45,23 @@ def _version_2(share: float) -> Path:
     if "cpu" not in (home / "cgroup.controllers").read_text().split():
         raise OSError("no cpu controller")
     (home / "cgroup.subtree_control").write_text("+cpu")
-    group = _made(home, "cgroup v2")
-    (group / "cpu.max").write_text(f"{_micros(PERIOD * share)} {_micros(PERIOD)}")
-    return group
+    return _made(home, "cgroup v2", {"cpu.max": f"{_micros(PERIOD * share)} {_micros(PERIOD)}"})
 
 
 def _version_1(share: float) -> Path:
-    group = _made(_ROOT / "cpu" / _own("cpu"), "cgroup v1")
-    (group / "cpu.cfs_period_us").write_text(f"{_micros(PERIOD)}")
-    (group / "cpu.cfs_quota_us").write_text(f"{_micros(PERIOD * share)}")
-    return group
+    limits = {"cpu.cfs_period_us": f"{_micros(PERIOD)}", "cpu.cfs_quota_us": f"{_micros(PERIOD * share)}"}
+    return _made(_ROOT / "cpu" / _own("cpu"), "cgroup v1", limits)
 
 
-def _made(home: Path, version: str) -> Path:
+def _made(home: Path, version: str, limits: Mapping[str, str]) -> Path:
+    """A control group with these limits. Raises OSError, and leaves none then."""
     (group := home / f"{_NAME}-{os.getpid()}.{version}").mkdir()
+    try:
+        for file, limit in limits.items():
+            (group / file).write_text(limit)
+    except OSError:
+        group.rmdir()
+        raise
     return group
 
 
