@@ -102,8 +102,8 @@ def hot(against: Path | None, engine: str, size: int, rounds: int, seconds: floa
     r"""CPU microseconds per small command, here and in another checkout. Nothing is written.
 
     \b
-    git worktree add /tmp/before main
-    python -m benchmarks hot --against /tmp/before --only GET
+    git worktree add ../before main
+    python -m benchmarks hot --against ../before --only GET
     """
     checkouts = [peers.Checkout(), *([peers.Checkout(against)] if against else [])]
     cases = [case for case in hot_.CASES if only is None or only in case.name]
