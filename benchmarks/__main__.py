@@ -99,12 +99,12 @@ def soak(commands: int, parts: int) -> None:
 @click.option("--seconds", default=0.4, show_default=True, help="How long a run takes.")
 @click.option("--only", metavar="TEXT", help='Cases whose name contains it, such as "unmanaged", "GET" or "P=16".')
 def hot(against: Path | None, engine: str, size: int, rounds: int, seconds: float, only: str | None) -> None:
-    r"""CPU microseconds per small command, here and in another checkout. Nothing is written.
+    """CPU microseconds per small command, here and in another checkout. Nothing is written.
 
     \b
     git worktree add ../before main
     python -m benchmarks hot --against ../before --only GET
-    """
+    """  # noqa: D301 (a backspace is what keeps click from wrapping)
     checkouts = [peers.Checkout(), *([peers.Checkout(against)] if against else [])]
     cases = [case for case in hot_.CASES if only is None or only in case.name]
     click.echo(f"{'':20}{'CPU us (quartiles)':>26}{'other':>10}  {'ratio (quartiles)':22}{'commands/s':>10}")
