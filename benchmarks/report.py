@@ -9,15 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import peers
+
 RESULTS: Final = Path(__file__).parent / "results"
-_LIBRARIES: Final = ("hiredis", "msgpack", "msgspec", "uvloop")
+_LIBRARIES: Final = ("flask-cache-proxy", "hiredis", "msgpack", "msgspec", "uvloop")
 
 
-def write(name: str, settings: dict[str, Any], rows: list[dict[str, Any]]) -> Path:
-    """Write `results/<name>.json`; returns its path."""
+def write(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], **more: object) -> Path:
+    """Write `results/<name>.json`, `more` behind the rows; returns its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    document = {"benchmark": name, **_circumstances(), "settings": settings, "rows": rows}
+    document = {"benchmark": name, **_circumstances(), "settings": settings, "rows": rows, **more}
     path.write_text(json.dumps(document, indent=1) + "\n")
     return path
 
@@ -27,7 +29,11 @@ def _circumstances() -> dict[str, Any]:
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in _LIBRARIES},
+            **peers.versions(),
+        },
     }
 
 

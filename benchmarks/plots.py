@@ -1,0 +1,74 @@
+"""Plots of results: SVG, and the same bytes for the same figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+_OURS: Final = "#1b6ca8"
+_OTHERS: Final = "#b8bec5"
+_STYLE: Final[dict[Any, Any]] = {
+    "svg.hashsalt": "flask-cache-proxy",
+    "svg.fonttype": "path",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+}
+
+Bars = Mapping[str, Sequence[float]]
+"""By label: a figure, or a median with its lower and upper quartile."""
+
+
+def bars(
+    path: Path,
+    title: str,
+    unit: str,
+    panels: Mapping[str, Bars],
+    *,
+    ours: Sequence[str] = (),
+    columns: int = 2,
+    logarithmic: bool = False,
+) -> Path | None:
+    """Horizontal bars in a panel for each case, `ours` in a colour; None, with a word: matplotlib is missing."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        click.secho("No plot: matplotlib is missing, see pip install '.[bench]'", fg="yellow", err=True)
+        return None
+    with mpl.rc_context(_STYLE):
+        lines = -(-len(panels) // columns)
+        most = max(len(panel) for panel in panels.values())
+        figure = Figure(figsize=(5.2 * columns, lines * (0.27 * most + 0.75) + 0.6), layout="constrained")
+        figure.suptitle(title, fontsize=11)
+        axes = figure.subplots(lines, columns, squeeze=False).flat
+        for axis, (name, panel) in zip(axes, panels.items(), strict=False):
+            labels = list(panel)
+            middles = [figures[0] for figures in panel.values()]
+            errors = [
+                [max(0.0, figures[0] - figures[1]) if len(figures) > 1 else 0.0 for figures in panel.values()],
+                [max(0.0, figures[2] - figures[0]) if len(figures) > 1 else 0.0 for figures in panel.values()],
+            ]
+            colours = [_OURS if label in ours else _OTHERS for label in labels]
+            drawn = axis.barh(labels, middles, xerr=errors, color=colours, ecolor="#444444", height=0.7)
+            axis.bar_label(
+                drawn,
+                [f"{middle:.3g}" if middle < 1000 else f"{middle:,.0f}" for middle in middles],
+                padding=4,
+                fontsize=8,
+            )
+            axis.set_title(name, fontsize=9, loc="left")
+            axis.set_xlabel(unit, fontsize=8)
+            axis.invert_yaxis()
+            axis.margins(x=0.15)
+            if logarithmic:
+                axis.set_xscale("log")
+            axis.grid(axis="x", color="#e5e5e5")
+        for axis in list(axes)[len(panels) :]:
+            axis.remove()
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, format="svg", metadata={"Date": None})
+    return path

@@ -1,0 +1,141 @@
+"""Each benchmark runs, as small as can be, and writes only what it should."""
+
+import json
+import shutil
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from benchmarks import peers, throughput
+from benchmarks.__main__ import main
+
+needs = {name: pytest.mark.skipif(not shutil.which(name), reason=f"needs {name}") for name in ("go", "node")}
+needs_redis_benchmark = pytest.mark.skipif(not shutil.which("redis-benchmark"), reason="needs redis-benchmark")
+
+
+@pytest.fixture
+def python_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one engine, and no peers: they have tests of their own."""
+    monkeypatch.setattr(peers.Checkout, "engines", lambda _: ["python"])
+    for name in ("twemproxy", "envoy"):
+        monkeypatch.setattr(peers, name, missing)
+
+
+class missing(AbstractContextManager[peers.Server]):  # noqa: N801 (stands for a function)
+    """A peer that is not installed."""
+
+    def __init__(self, *_: object) -> None:
+        """Nothing yet: a peer is looked for when it is entered."""
+
+    def __enter__(self) -> peers.Server:
+        raise peers.Missing("not in this test")
+
+    def __exit__(self, *_: object) -> None:
+        """Never entered."""
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def rows(results: Path, name: str) -> list[dict[str, Any]]:
+    document = json.loads((results / f"{name}.json").read_text())
+    assert {"commit", "machine", "versions", "settings", "when"} <= set(document)
+    found: list[dict[str, Any]] = document["rows"]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_each_says_what_it_does(name: str) -> None:
+    assert main.commands[name].help
+    assert "Usage" in run(name, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("hot", "--engine", "ruby"),
+        ("hot", "--against", "/nowhere/at/all"),
+        ("throughput", "--rounds", "many"),
+        ("no-such-benchmark",),
+    ],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_said(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "Error" in result.output
+
+
+@needs_redis_benchmark
+@pytest.mark.usefixtures("python_alone")
+def test_hot_compares_two_checkouts(results: Path) -> None:
+    shown = run("hot", "--rounds", "1", "--seconds", "0.01", "--only", "GET P=64", "--against", str(peers.ROOT)).stdout
+    assert [line[:20].strip() for line in shown.splitlines()[1:]] == ["managed GET P=64", "unmanaged GET P=64"]
+    assert not results.exists()
+
+
+@needs_redis_benchmark
+@pytest.mark.usefixtures("python_alone")
+def test_throughput_measures_its_cases_and_judges_its_targets(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "DEFAULT", [throughput.Case("GET", "125 B", pipeline=64)])
+    shown = run("throughput", "--rounds", "1", "--seconds", "0.01").stdout
+    assert "python, unmanaged / python, managed" in shown
+    assert [row["contender"] for row in rows(results, "throughput")] == [
+        "Redis",
+        "python, managed",
+        "python, unmanaged",
+    ]
+    targets = json.loads((results / "throughput.json").read_text())["targets"]
+    assert {target["met"] for target in targets} >= {None}
+
+
+@needs_redis_benchmark
+@pytest.mark.usefixtures("python_alone")
+def test_with_only_nothing_is_written(results: Path) -> None:
+    shown = run("throughput", "--rounds", "1", "--seconds", "0.01", "--only", "125 B json SET P=64").stdout
+    assert "python, managed" in shown
+    run("codec", "--rounds", "1", "--seconds", "0.001", "--only", "125 B")
+    run("framer", "--rounds", "1", "--seconds", "0.001", "--no-write")
+    assert not results.exists()
+
+
+@pytest.mark.usefixtures("python_alone")
+def test_framer_writes_medians_of_each_engine(results: Path) -> None:
+    run("framer", "--rounds", "2", "--seconds", "0.001")
+    found = {row["who"]: row["ns"] for row in rows(results, "framer")}
+    assert set(found) == {"python engine", "hiredis' reader"}
+    assert all(0 < low <= median <= high for median, low, high in found.values())
+
+
+@needs["go"]
+@pytest.mark.usefixtures("python_alone")
+def test_latency_is_told_part_by_part(results: Path) -> None:
+    shown = run("latency", "--rounds", "1", "--seconds", "0.05", "--only", "go-redis 1,000/s").stdout
+    assert "python engine  RESP3" in shown
+    assert not results.exists()
+
+
+@needs["go"]
+@needs["node"]
+@pytest.mark.usefixtures("python_alone")
+def test_every_way_to_fill_the_cache_stores_what_flask_reads(results: Path) -> None:
+    pytest.importorskip("uvicorn")
+    run("instead", "--rounds", "1", "--values", "40")
+    ways = [row["way"] for row in rows(results, "instead")]
+    assert len(ways) == 8
+    assert all(row["per_second"][0] > 0 for row in rows(results, "instead"))
+
+
+@needs_redis_benchmark
+@pytest.mark.usefixtures("python_alone")
+def test_memory_is_measured(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.memory._SETTLED", 0.05)
+    run("memory", "--rounds", "1", "--connections", "20", "--seconds", "0.01")
+    (row,) = rows(results, "memory")
+    assert row["load_100 KB_mib"][0] >= row["idle_mib"][0] > 10
