@@ -1,7 +1,7 @@
 """Settings -> policy and upstream: where what an operator wrote becomes what a session does, and on whom."""
 
 from proxy import passwords
-from proxy.codec import CodecLimits, Options
+from proxy.codec import CodecLimits, Options, Transcoder
 from proxy.config import Rule as RuleSettings
 from proxy.config import SentinelTarget, Settings, TcpTarget, UnixTarget
 from proxy.glob import compile_glob, literal_prefix
@@ -18,7 +18,7 @@ _BRIEF_NODES = 2000
 _BRIEF_DECODED_BYTES = 128 * 1024
 
 
-def policy_for(settings: Settings, payload: str, metrics: Metrics) -> Policy:
+def policy_for(settings: Settings, payload: str, metrics: Metrics | None = None) -> Policy:
     """The policy of the listeners whose clients speak `payload`. `metrics` count what it transcodes."""
     limits = SessionLimits(
         request=RequestLimits(
@@ -76,7 +76,7 @@ def _brief(limits: CodecLimits) -> CodecLimits:
     )
 
 
-def _rule(rule: RuleSettings, payload: str, limits: CodecLimits, metrics: Metrics) -> Rule:
+def _rule(rule: RuleSettings, payload: str, limits: CodecLimits, metrics: Metrics | None) -> Rule:
     options = Options(
         payload=payload,
         pickle_protocol=rule.pickle_protocol,
@@ -91,8 +91,12 @@ def _rule(rule: RuleSettings, payload: str, limits: CodecLimits, metrics: Metric
         matches=compile_glob(rule.pattern),
         prefix=literal_prefix(rule.pattern),
         treats_as=As("value" if rule.as_ == "view" else rule.as_),
-        transcoder=MeteredTranscoder(options, metrics, rule.name),
-        brief=MeteredTranscoder(options._replace(limits=_brief(limits)), metrics, rule.name, is_brief=True),
+        transcoder=_transcoder(options, metrics, rule.name),
+        brief=_transcoder(options._replace(limits=_brief(limits)), metrics, rule.name, is_brief=True),
         on_undecodable=OnUndecodable(rule.on_undecodable),
         default_ttl=rule.default_ttl,
     )
+
+
+def _transcoder(options: Options, metrics: Metrics | None, rule: str, *, is_brief: bool = False) -> Transcoder:
+    return Transcoder(options) if metrics is None else MeteredTranscoder(options, metrics, rule, is_brief=is_brief)

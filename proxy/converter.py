@@ -24,6 +24,8 @@ from proxy.session import Conversion, Converted, Half
 _log = logging.getLogger("proxy.converter")
 _JOBS_AT_ONCE: Final = 2
 """One that the process works at, and one that it finds when it is done."""
+_HANGS: Final = 60.0
+"""Seconds after which a process that has not answered is killed; the worst value takes less than one."""
 _STREAM_LIMIT: Final = 1024 * 1024
 
 
@@ -88,7 +90,15 @@ class Converter:
             future.cancel()
             raise
         self._waiting[job.number] = future
+        hangs = asyncio.get_running_loop().call_later(_HANGS, self._kill, process)
+        future.add_done_callback(lambda _: hangs.cancel())
         return await asyncio.shield(future)
+
+    def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """Whoever waits for it learns of its end; the next value starts another."""
+        _log.error("the converter process has not answered for %g s and is killed", _HANGS)
+        with suppress(ProcessLookupError):
+            process.kill()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

@@ -56,6 +56,21 @@ async def test_many_at_once_do_not_mix(converter: Converter) -> None:
     assert results == [JSON.encode(b"[%d]" % number) for number in range(200)]
 
 
+async def test_one_that_hangs_is_killed_and_the_next_starts_anew(
+    converter: Converter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await converter.convert(encoding(b"1"))
+    process = converter._process
+    assert process is not None
+    monkeypatch.setattr("proxy.converter._HANGS", 0.05)
+    os.kill(process.pid, signal.SIGSTOP)
+    with caplog.at_level(logging.ERROR):
+        failed = await converter.convert(encoding(b"[1]"))
+    assert isinstance(failed, PayloadError)
+    monkeypatch.undo()
+    assert await converter.convert(encoding(b"[1]")) == JSON.encode(b"[1]")
+
+
 async def test_a_death_is_an_error_for_what_it_had_and_the_next_starts_anew(
     converter: Converter, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -60,6 +60,7 @@ def serve(
     Without any option: JSON on 127.0.0.1:6380, Redis on 127.0.0.1:6379, keys flask_cache_*. Every key of the
     configuration has an environment variable too, such as FLASK_CACHE_PROXY_UPSTREAM_URL.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload yet
     flags = Flags(listen=listen, upstream=upstream, log_level=log_level, log_format=log_format)
     settings = settings_of(config, flags)
     logs.configure(settings.log.level, settings.log.format)
