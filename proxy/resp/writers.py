@@ -10,6 +10,8 @@ NULL_RESP3: Final = b"_\r\n"
 
 _LARGE: Final = 64 * 1024
 """Bytes of a request from which on memory matters more than time."""
+_LARGE_ARGUMENTS: Final = 256
+"""Bytes of an argument, on average, below which it is their number that takes the time."""
 _LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -28,7 +30,8 @@ def bulk(payload: bytes) -> bytes:
 
 def command(*args: bytes) -> bytes:
     """A request in canonical RESP: an array of bulk strings."""
-    if sum(map(len, args)) > _LARGE:
+    size = sum(map(len, args))
+    if size > _LARGE and size > _LARGE_ARGUMENTS * len(args):
         return _large_command(args)
     packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
     return packed

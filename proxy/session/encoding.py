@@ -4,11 +4,15 @@ too.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.codec import CodecError
 from proxy.policy import Rule, SessionLimits
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import Entry
+
+_OBJECT: Final = 64
+"""Bytes of Python's own for an argument, about."""
 
 
 class Encoding:
@@ -72,7 +76,7 @@ class Encoder:
     @property
     def memory(self) -> int:
         """Bytes of the request that waits."""
-        return 0 if self._waiting is None else sum(map(len, self._waiting.args))
+        return 0 if self._waiting is None else _OBJECT * len(self._waiting.args) + sum(map(len, self._waiting.args))
 
     def encode(self, encoding: Encoding) -> bool:
         """Encode what this turn still bears; True: the request is through. False: it waits, until `go_on` gives it."""

@@ -460,7 +460,8 @@ class RequestHalf:
             self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
         else:
             entry = managed.expected(command, args, rules)
-            places = [(rule, place) for key, place in values if (rule := self.policy.match(args[key])) is not None]
+            by_key = dict(zip(command.keys(args), rules, strict=True))
+            places = [(rule, place) for key, place in values if (rule := by_key[args[key]]) is not None]
             if places:
                 args = managed.with_expiry(command, args, places[0][0])
                 self._encode(Encoding(args, places, entry))
