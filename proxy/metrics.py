@@ -4,6 +4,7 @@ One prefix, base units, and never a key, a value or an address in a label.
 """
 
 import os
+import resource
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -255,5 +256,10 @@ class _Processes:
             if total is not family:
                 combine = max if family.name.endswith("start_time_seconds") else sum
                 value = combine((total.samples[0].value, family.samples[0].value))
+                total.samples[0] = total.samples[0]._replace(value=value)
+        gone = resource.getrusage(resource.RUSAGE_CHILDREN)  # those that have ended: a counter must not go down
+        for name, total in summed.items():
+            if name.endswith("cpu_seconds"):
+                value = total.samples[0].value + gone.ru_utime + gone.ru_stime
                 total.samples[0] = total.samples[0]._replace(value=value)
         yield from summed.values()
