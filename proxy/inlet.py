@@ -2,12 +2,10 @@
 
 from typing import Any, Final
 
-SLICE: Final = 16 * 1024
-"""Bytes that are worked at in one turn."""
+SLICE: Final = 64 * 1024
+"""Bytes that are worked at in one turn; while more wait, no more are read."""
 _SMALL: Final = 4 * 1024
 """Bytes that are worked at as they come; more wait for their turn."""
-_ENOUGH: Final = 64 * 1024
-"""While more than these wait, no more are read."""
 
 
 class Backlog:
@@ -62,7 +60,7 @@ class Inlet(Backlog):
 
     def adjust(self, transport: Any, takes: bool) -> bool:
         """Read while what comes can be used (`takes`); True: what waits needs a turn that nobody has asked for."""
-        pause = not takes or len(self) > _ENOUGH
+        pause = not takes or len(self) > SLICE
         if pause is not self.paused:
             self.paused = pause
             if transport is not None:

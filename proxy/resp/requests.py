@@ -86,6 +86,7 @@ class RequestParser:
         "_ready",
         "_seen",
         "_size",
+        "_unread",
         "begun",
         "limits",
     )
@@ -97,6 +98,7 @@ class RequestParser:
         self._ready: list[Request] = []  # ... and turned round, those to come first last: a deque takes more memory
         self._error: ProtocolError | None = None
         self._buffer = bytearray()
+        self._unread = False  # the buffer may hold a whole request
         self._seen = 0  # how much of the buffer holds no line end, for certain
         self._args: list[bytes] = []
         self._held = 0  # bytes of these
@@ -109,7 +111,7 @@ class RequestParser:
 
     @property
     def buffered(self) -> int:
-        """Bytes of a request that has not ended yet, without the headers already read."""
+        """Bytes that are no request yet, without the headers already read."""
         return len(self._buffer) + self._held
 
     @property
@@ -122,18 +124,28 @@ class RequestParser:
     @property
     def has_more(self) -> bool:
         """`next` has something to give, or to raise."""
-        return bool(self._ready or self._arrived) or self._error is not None
+        return bool(self._ready or self._arrived) or self._unread or self._error is not None
 
     def next(self) -> Request | None:
         """The next whole request, or None. Raises ProtocolError once all before the error are out."""
         if self._ready:
             return self._ready.pop()
+        if self._unread and not self._arrived:
+            self._read_on()
         if self._arrived:
             self._ready, self._arrived = self._arrived[::-1], []
             return self._ready.pop()
         if self._error is not None:
             raise self._error
         return None
+
+    def _read_on(self) -> None:
+        """Let the strict reader have one request: what takes long is done when it is asked for."""
+        try:
+            while not self._arrived and self._unread:
+                self._unread = self._step()
+        except ProtocolError as error:
+            self._fail(error)
 
     def feed(self, data: bytes) -> None:
         """Take bytes. After an error nothing more is looked at."""
@@ -142,12 +154,19 @@ class RequestParser:
         try:
             self._feed(data)
         except ProtocolError as error:
-            self._error = error
-            self._buffer.clear()
-            self._args = []
-            self._held = 0
+            self._fail(error)
+
+    def _fail(self, error: ProtocolError) -> None:
+        self._error = error
+        self._unread = False
+        self._buffer.clear()
+        self._args = []
+        self._held = 0
 
     def _feed(self, data: bytes) -> None:
+        if self._unread:
+            self._buffer += data
+            return
         if self._between_commands:
             self._inline = not data.startswith(b"*")
         else:
@@ -167,8 +186,7 @@ class RequestParser:
                 self.begun = self.begun or bool(self._arrived)
         if data:
             self._buffer += data
-            while self._step():
-                pass
+            self._unread = True
 
     @property
     def _between_commands(self) -> bool:

@@ -61,11 +61,13 @@ class ReplyHalf:
         "_limits",
         "_pieces",
         "_sink",
+        "_steps",
         "_substitute",
         "_then",
         "_trash",
         "decoder",
         "out",
+        "wants_turn",
     )
 
     def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
@@ -81,6 +83,9 @@ class ReplyHalf:
         self._confirmed = 0  # confirmations seen for the subscription at the head
         self._substitute = b""  # what the client gets in place of the reply being dropped
         self.decoder = Decoder(limits, conversation)
+        self._steps = 0  # left in this turn of the event loop
+        self.wants_turn = False
+        """What waits, waits for the next turn of the event loop."""
         self.out: list[bytes] = []
 
     @property
@@ -92,6 +97,16 @@ class ReplyHalf:
     def is_between_replies(self) -> bool:
         """The client has had nothing of the reply at the head."""
         return not self._framer.forwarding and not self._levels and not self._pieces and not self._confirmed
+
+    def begin_turn(self) -> None:
+        """From here on a whole turn's worth of replies is dealt with."""
+        self._steps = self._limits.turn_steps
+        self.decoder.begin_turn()
+
+    @property
+    def waits(self) -> bool:
+        """Nothing moves: a value is being decoded, or this turn of the event loop has done enough."""
+        return self.wants_turn or self.decoder.waits
 
     def set_limits(self, limits: SessionLimits) -> None:
         """From the next value on."""
@@ -106,8 +121,10 @@ class ReplyHalf:
         entries = self._conversation.entries
         if not self._framer.buffered and not (entries and type(entries[0]) is Last):
             return  # as after each request
-        while not self.decoder.waits and self._conversation.close_reason is None and (self._run() or self._next()):
-            pass
+        while not self.waits and self._conversation.close_reason is None and (self._run() or self._next()):
+            self._steps -= 1
+            if self._steps <= 0 and self._framer.buffered:
+                self.wants_turn = True
         self._trash.clear()
         self._framer.let_go()
 
@@ -280,6 +297,7 @@ class ReplyHalf:
 
     def take_turn(self) -> None:
         """A new turn: what waited for one goes on."""
+        self.wants_turn = False
         self._deliver(self.decoder.take_turn())
 
     def _each(self, entry: Each, kind: int) -> bool:

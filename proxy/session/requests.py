@@ -154,8 +154,6 @@ class RequestHalf:
     def feed(self, data: bytes) -> None:
         """Take a client's bytes."""
         self._parser.feed(data)
-        if not self.is_admitted and self._parser.buffered > MOST_BYTES:
-            self._end(writers.error(TOO_LONG), TOO_LONG)
 
     def begin(self, setup: tuple[Opening, ...]) -> None:
         """`setup` opens the conversation. Nothing of the client's goes out before Redis has accepted it."""
@@ -187,6 +185,8 @@ class RequestHalf:
                 self._end(writers.error(error.text), error.text)
                 return
             if request is None:
+                if not self.is_admitted and self._parser.buffered > MOST_BYTES:
+                    self._end(writers.error(TOO_LONG), TOO_LONG)
                 return
             self._steps -= 1
             command = find(request[0])

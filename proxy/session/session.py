@@ -100,7 +100,7 @@ class Session:
     @property
     def wants_upstream(self) -> bool:
         """More of Redis' bytes can be used."""
-        return not self._replies.decoder.waits
+        return not self._replies.waits
 
     @property
     def is_full(self) -> bool:
@@ -132,7 +132,7 @@ class Session:
     def awaits_reply(self) -> bool:
         """Redis owes a reply, and nothing but Redis keeps it waiting: the command at the head does not block."""
         head = self._conversation.head
-        return head is not None and type(head) is not Blocking and not self._replies.decoder.waits
+        return head is not None and type(head) is not Blocking and not self._replies.waits
 
     @property
     def is_admitted(self) -> bool:
@@ -154,7 +154,7 @@ class Session:
     def _begin_turn(self) -> None:
         """Each event may have so much converted at once, and no more."""
         self._requests.begin_turn()
-        self._replies.decoder.begin_turn()
+        self._replies.begin_turn()
 
     def _settle(self, *, requests: bool) -> Effects:
         """Let each half go as far as it can: replies free what requests wait for."""
@@ -186,7 +186,9 @@ class Session:
             effects.conversions = encoder.conversions + decoder.conversions
             effects.lookups = requests.lookups
             encoder.conversions, decoder.conversions, requests.lookups = [], [], []
-        effects.wants_turn = requests.stall is Stall.TURN or encoder.wants_turn or decoder.wants_turn
+        effects.wants_turn = (
+            requests.stall is Stall.TURN or encoder.wants_turn or replies.wants_turn or decoder.wants_turn
+        )
         if self._conversation.close_reason is not None:
             effects.close = Close(self._conversation.close_reason)
             self.end()

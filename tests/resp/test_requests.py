@@ -2,6 +2,8 @@
 
 import tracemalloc
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import repeat
 from typing import Any
 
 import hiredis
@@ -115,11 +117,27 @@ def test_requests_before_an_error_come_first() -> None:
 def test_buffered_counts_what_waits_for_its_end() -> None:
     parser = RequestParser(LIMITS)
     parser.feed(PING + b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\nva")
+    assert parser.next() is not None
+    assert parser.next() is None
     assert parser.buffered == len(b"SETkva")
     parser.feed(b"lue67890\r")
+    assert parser.next() is None
     assert parser.buffered == len(b"SETkvalue67890\r")
     parser.feed(b"\n")
+    assert parser.next() is not None
     assert parser.buffered == 0
+
+
+def test_what_takes_long_to_read_is_read_when_it_is_asked_for() -> None:
+    parser, odd = RequestParser(LIMITS), b"*1\r\n$5\r\n~0\r\n\n\r\n"  # which hiredis is not to see
+    parser.feed(odd * 100)
+    assert parser.buffered == 100 * len(odd)
+    for left in range(99, -1, -1):
+        assert parser.has_more
+        assert parser.next() == Request([b"~0\r\n\n"], odd)
+        assert parser.buffered == left * len(odd)
+    assert parser.next() is None
+    assert not parser.has_more
 
 
 # -- what is not ---------------------------------------------------------------------------------------------
@@ -262,6 +280,7 @@ def test_memory_counts_what_waits_to_be_taken_and_small_arguments_too() -> None:
         pass
     assert parser.memory == 0
     parser.feed(b"*1001\r\n" + b"$1\r\na\r\n" * 1000)
+    assert parser.next() is None
     assert parser.memory > 8 * 1000
 
 
@@ -411,9 +430,10 @@ def test_a_line_without_end_is_given_up_early(start: bytes) -> None:
     parser = RequestParser(RequestLimits())
     tracemalloc.start()
     try:
-        parser.feed(start)
-        for _ in range(1600):
-            parser.feed(chunk)
+        for piece in (start, *repeat(chunk, 1600)):
+            parser.feed(piece)
+            with suppress(ProtocolError):
+                assert parser.next() is None
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -589,6 +589,17 @@ class TestStalling:
         played.takes_turns().to_upstream(ping)
         assert played.session.wants_client
 
+    def test_nor_more_replies(self) -> None:
+        error = b"-ERR no\r\n"
+        played = Playbook(policy(limits=SessionLimits(turn_steps=3))).sends(command(b"GET", b"m:a") * 3)
+        played.takes_turns().sends(command(b"GET", b"m:a") * 3).takes_turns().replies(error * 6).to_client(error * 3)
+        assert played.wants_turn
+        assert not played.session.wants_upstream
+        played._take(played.session.take_turn())
+        played.to_client(error * 3)
+        assert not played.wants_turn
+        assert played.session.wants_upstream
+
     def test_nor_values_of_one_request_and_it_goes_out_once_it_is_whole(self) -> None:
         pairs = [b"m:a", b"1"] * 10
         played = Playbook(policy(limits=SessionLimits(turn_steps=3))).sends(command(b"MSET", *pairs)).to_upstream(b"")
