@@ -14,8 +14,9 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from proxy import __version__, logs
+from proxy import __version__, engine, logs
 from proxy.config import ConfigError, EmbeddedTarget, Flags, Settings, describe, load
+from proxy.engine import EngineError
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
 from proxy.listeners import ListenError, Listeners
 from proxy.loop import run_loop
@@ -61,7 +62,7 @@ _log_format_option = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="flask-cache-proxy")
+@click.version_option(f"{__version__} ({engine.CHOICE.name} engine)", prog_name="flask-cache-proxy")
 def main() -> None:
     """Let Go, Node and anything else read and write Flask's cache.
 
@@ -91,6 +92,7 @@ def serve(
     settings = _load(config, flags)
     logs.configure(settings.log.level, settings.log.format)
     try:
+        engine.check()
         with ExitStack() as stack:
             for number in _ENDS:
                 stack.callback(signal.signal, number, signal.getsignal(number))
@@ -103,7 +105,7 @@ def serve(
             finally:  # what is left to be cleaned up takes no time, and nobody should cut it short
                 for number in _ENDS:
                     signal.signal(number, signal.SIG_IGN)
-    except (ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
+    except (EngineError, ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
         _fail(str(error))
 
 
@@ -156,8 +158,15 @@ async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], 
 def _announce(workers: int) -> None:
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     several = f", {workers} workers" if workers > 1 else ""
+    if engine.CHOICE.remark:
+        _log.info("%s", engine.CHOICE.remark)
     _log.info(
-        "flask-cache-proxy %s is ready (pid %d, %s loop, Python engine%s)", __version__, os.getpid(), loop, several
+        "flask-cache-proxy %s is ready (pid %d, %s loop, %s engine%s)",
+        __version__,
+        os.getpid(),
+        loop,
+        engine.CHOICE.name,
+        several,
     )
 
 

@@ -1,0 +1,37 @@
+//! Payload -> stored value. What is not done here, every error among it, is the reference's to do.
+
+use crate::json_read;
+use crate::limits::{Limits, MAX_DEPTH};
+use crate::pickle_write::{self, PickleWriter};
+use crate::pickler::Pickler;
+
+const PICKLE_MARK: u8 = b'!';
+
+/// How a value is written.
+#[derive(Clone, Copy)]
+pub struct Writing {
+    pub limits: Limits,
+    pub msgpack: bool,
+    pub protocol: u8,
+    /// Some tags are accepted.
+    pub tags: bool,
+}
+
+/// The stored value of a payload; None: the reference must do it.
+pub fn encode(payload: &[u8], writing: Writing) -> Option<Vec<u8>> {
+    let limits = writing.limits;
+    if payload.len() as u64 > limits.payload_bytes.min(u64::from(u32::MAX) / 8) || limits.depth > MAX_DEPTH {
+        return None;
+    }
+    if writing.msgpack {
+        return None;
+    }
+    let may_have_tags = writing.tags && json_read::may_have_tags(payload);
+    let mut tape = json_read::read(payload, limits)?;
+    let value = match pickle_write::digits(&tape) {
+        Some(digits) => digits,
+        None if may_have_tags => Pickler::new(&mut tape, writing.protocol, PICKLE_MARK).write()?,
+        None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK).write(),
+    };
+    (value.len() as u64 <= limits.decoded_bytes).then_some(value)
+}

@@ -1,0 +1,29 @@
+//! The native engine of flask-cache-proxy: payloads, stored values and replies. What it does, and why it does it so, the
+//! reference in Python says (`proxy/codec`, `proxy/resp/replies.py`); the two must not be told apart but by their speed.
+
+#![forbid(unsafe_code)]
+
+mod bigint;
+mod code;
+mod dates;
+mod decimal;
+mod encode;
+mod framer;
+mod glue;
+mod json_read;
+mod json_write;
+mod limits;
+mod machine;
+mod msgpack_write;
+mod node;
+mod opcodes;
+mod pickle_write;
+mod pickler;
+mod plain;
+mod present;
+mod shapes;
+mod sink;
+mod spelled;
+mod stored;
+mod tags;
+mod tape;
