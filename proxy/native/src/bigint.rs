@@ -82,9 +82,7 @@ impl BigInt {
 
     /// Bits of the magnitude.
     pub fn bit_length(&self) -> u64 {
-        self.limbs.last().map_or(0, |top| {
-            self.limbs.len() as u64 * 64 - u64::from(top.leading_zeros())
-        })
+        self.limbs.last().map_or(0, |top| self.limbs.len() as u64 * 64 - u64::from(top.leading_zeros()))
     }
 
     /// About as many digits as it has, and never less: as `limits.digits` estimates them.
@@ -177,8 +175,7 @@ fn divide_by_chunk(limbs: &mut [u64]) -> u64 {
     let mut rest: u64 = 0;
     for limb in limbs.iter_mut().rev() {
         let low = *limb;
-        let product = u128::from(RECIPROCAL) * u128::from(rest)
-            + (u128::from(rest) << 64 | u128::from(low));
+        let product = u128::from(RECIPROCAL) * u128::from(rest) + (u128::from(rest) << 64 | u128::from(low));
         let mut quotient = ((product >> 64) as u64).wrapping_add(1);
         let mut left = low.wrapping_sub(quotient.wrapping_mul(CHUNK_VALUE));
         if left > product as u64 {

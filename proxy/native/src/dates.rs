@@ -8,9 +8,8 @@ const MOST_DAYS: i128 = 999_999_999;
 
 /// A timedelta in its normal form: days, seconds below a day, microseconds below a second.
 pub fn timedelta(days: i64, seconds: i64, microseconds: i64) -> Option<(i32, u32, u32)> {
-    let total = i128::from(days) * i128::from(DAY)
-        + i128::from(seconds) * i128::from(SECOND)
-        + i128::from(microseconds);
+    let total =
+        i128::from(days) * i128::from(DAY) + i128::from(seconds) * i128::from(SECOND) + i128::from(microseconds);
     let whole = total.div_euclid(i128::from(DAY));
     let rest = total.rem_euclid(i128::from(DAY)) as i64;
     if whole.abs() > MOST_DAYS {
@@ -27,9 +26,8 @@ pub fn offset(days: i32, seconds: u32, microseconds: u32) -> Option<i64> {
 
 /// A timedelta in seconds: the nearest double, as `total_seconds()`.
 pub fn total_seconds(days: i32, seconds: u32, microseconds: u32) -> f64 {
-    let total = i128::from(days) * i128::from(DAY)
-        + i128::from(seconds) * i128::from(SECOND)
-        + i128::from(microseconds);
+    let total =
+        i128::from(days) * i128::from(DAY) + i128::from(seconds) * i128::from(SECOND) + i128::from(microseconds);
     let sign = if total < 0 { "-" } else { "" };
     let (whole, fraction) = (total.unsigned_abs() / SECOND as u128, total.unsigned_abs() % SECOND as u128);
     // Reading decimal text rounds once, as Python's division of ints does.
@@ -48,14 +46,10 @@ fn days_of(year: u32, month: u32) -> u32 {
 /// `%04d-%02d-%02d` of a packed date, if there is such a day.
 pub fn date(packed: &[u8]) -> Option<Vec<u8>> {
     let (year, month, day) = match packed {
-        [high, low, month, day] => {
-            (u32::from(*high) << 8 | u32::from(*low), u32::from(*month), u32::from(*day))
-        }
+        [high, low, month, day] => (u32::from(*high) << 8 | u32::from(*low), u32::from(*month), u32::from(*day)),
         _ => return None,
     };
-    let exists = (1..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=days_of(year, month)).contains(&day);
+    let exists = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
     exists.then(|| format!("{:04}-{:02}-{:02}", year, month, day).into_bytes())
 }
 

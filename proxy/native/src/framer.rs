@@ -1,8 +1,6 @@
 //! Upstream bytes -> replies, raw bytes kept: `proxy/resp/replies.py`, which has the contract. Bytes that came are kept as
 //! they came and joined once, when a look cannot do without it.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use pyo3::prelude::*;
 use pyo3::sync::GILOnceCell;
 use pyo3::types::{PyBytes, PyInt, PyList, PyType};
@@ -17,19 +15,10 @@ const HUGE: i64 = i64::MAX / 16;
 static FRAMING_ERROR: GILOnceCell<Py<PyType>> = GILOnceCell::new();
 
 #[cold]
-fn wrong<T>(py: Python<'_>, text: &str) -> PyResult<T> {
-    let class = FRAMING_ERROR
-        .get_or_try_init(py, || py.import("proxy.resp.errors")?.getattr("FramingError")?.extract())?;
+pub fn wrong<T>(py: Python<'_>, text: &str) -> PyResult<T> {
+    let class =
+        FRAMING_ERROR.get_or_try_init(py, || py.import("proxy.resp.errors")?.getattr("FramingError")?.extract())?;
     Err(PyErr::from_type(class.bind(py).clone(), text.to_owned()))
-}
-
-/// A defect of ours must end the connection like any other doubt: a panic would go through every `except` and end the proxy.
-#[inline]
-fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    match panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result,
-        Err(_) => wrong(py, "a defect of the native framer"),
-    }
 }
 
 fn find(data: &[u8], wanted: u8) -> Option<usize> {
@@ -73,8 +62,7 @@ fn number(py: Python<'_>, text: &[u8]) -> PyResult<i64> {
 }
 
 /// An incremental framer of one upstream's stream.
-#[pyclass(subclass, module = "proxy._native")]
-pub struct ReplyFramer {
+pub struct Framer {
     data: Py<PyBytes>,
     pos: usize,
     held: Vec<Py<PyBytes>>,
@@ -88,16 +76,13 @@ pub struct ReplyFramer {
     /// Inside a line being forwarded, of which a CR was the last byte.
     in_line: bool,
     after_cr: bool,
-    joined: usize,
+    /// Bytes that were copied together so far.
+    pub joined: usize,
 }
 
-#[pymethods]
-impl ReplyFramer {
-
-    /// Nothing received, nothing under way.
-    #[new]
-    fn new(py: Python<'_>) -> Self {
-        ReplyFramer {
+impl Framer {
+    pub fn new(py: Python<'_>) -> Self {
+        Framer {
             data: PyBytes::new(py, b"").unbind(),
             pos: 0,
             held: Vec::new(),
@@ -111,8 +96,8 @@ impl ReplyFramer {
         }
     }
 
-    /// Take bytes as they came.
-    fn feed(&mut self, py: Python<'_>, data: Bound<'_, PyBytes>) {
+    pub fn feed(&mut self, data: Bound<'_, PyBytes>) {
+        let py = data.py();
         let bytes = data.as_bytes();
         if bytes.is_empty() {
             return;
@@ -128,8 +113,7 @@ impl ReplyFramer {
         self.held.push(data.unbind());
     }
 
-    /// Hold no byte that has been moved; better before a long wait.
-    fn let_go(&mut self, py: Python<'_>) {
+    pub fn let_go(&mut self, py: Python<'_>) {
         if self.is_empty(py) {
             self.data = PyBytes::new(py, b"").unbind();
             self.pos = 0;
@@ -137,71 +121,15 @@ impl ReplyFramer {
     }
 
     /// Bytes received and not yet moved.
-    #[getter]
-    fn buffered(&self, py: Python<'_>) -> usize {
+    pub fn size(&self, py: Python<'_>) -> usize {
         self.held_size + self.data.as_bytes(py).len() - self.pos
     }
 
-    /// Bytes that were copied together so far: what the tests of cost look at.
-    #[getter]
-    fn joined(&self) -> usize {
-        self.joined
-    }
-
-    /// A value is partly forwarded: `forward` goes on with it.
-    #[getter]
-    fn forwarding(&self) -> bool {
+    pub fn is_forwarding(&self) -> bool {
         self.values_left > 0
     }
 
-    /// The type byte of the value at the head; 0: nothing there.
-    fn kind(&mut self, py: Python<'_>) -> PyResult<u8> {
-        guarded(py, || self.kind_(py))
-    }
-
-    /// Whether the value at the head starts with `prefix`; None: need more to know.
-    fn starts_with(&mut self, py: Python<'_>, prefix: &[u8]) -> PyResult<Option<bool>> {
-        guarded(py, || self.starts_with_(py, prefix))
-    }
-
-    /// The number in the header at the head (-1: null), not consumed; None: need more.
-    fn length<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        guarded(py, || self.length_(py))
-    }
-
-    /// The first element of the aggregate at the head if it is a bulk of at most `limit` bytes, else b"".
-    fn first_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || self.first_bulk_(py, limit))
-    }
-
-    /// The line at the head, CRLF included, if its text has less than `limit` bytes, else b""; None: need more.
-    fn short_line<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || self.short_line_(py, limit))
-    }
-
-    /// The whole line at the head, CRLF included, consumed; None: need more.
-    fn line<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || self.line_(py))
-    }
-
-    /// The header of the aggregate at the head, consumed: its elements follow. None: need more.
-    fn enter<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || self.enter_(py))
-    }
-
-    /// The payload of the bulk at the head (not null: see `length`), consumed; None: need more.
-    fn bulk<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || self.bulk_(py))
-    }
-
-    /// Move what is there of the value at the head to `out`, untouched; True: it is whole.
-    fn forward(&mut self, py: Python<'_>, out: &Bound<'_, PyList>) -> PyResult<bool> {
-        guarded(py, || self.forward_(py, out, PyList>))
-    }
-}
-
-impl ReplyFramer {
-    fn kind_(&mut self, py: Python<'_>) -> PyResult<u8> {
+    pub fn kind(&mut self, py: Python<'_>) -> PyResult<u8> {
         if self.is_empty(py) && !self.join(py)? {
             return Ok(0);
         }
@@ -211,7 +139,7 @@ impl ReplyFramer {
         }
     }
 
-    fn starts_with_(&mut self, py: Python<'_>, prefix: &[u8]) -> PyResult<Option<bool>> {
+    pub fn starts_with(&mut self, py: Python<'_>, prefix: &[u8]) -> PyResult<Option<bool>> {
         loop {
             let rest = &self.data.as_bytes(py)[self.pos..];
             let there = &rest[..rest.len().min(prefix.len())];
@@ -228,7 +156,7 @@ impl ReplyFramer {
         }
     }
 
-    fn length_<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn length<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let end = match self.header_end(py, 0)? {
             Some(end) => end,
             None => return Ok(None),
@@ -242,7 +170,7 @@ impl ReplyFramer {
         Ok(Some(int.call1((PyBytes::new(py, text),))?))
     }
 
-    fn first_bulk_<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub fn first_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let end = match self.header_end(py, 0)? {
             Some(end) => end,
             None => return Ok(None),
@@ -274,7 +202,7 @@ impl ReplyFramer {
         Ok(Some(PyBytes::new(py, &rest[start..start + size])))
     }
 
-    fn short_line_<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub fn short_line<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let mut end = find_end(&self.data.as_bytes(py)[self.pos..], limit);
         if end.is_none() && self.data.as_bytes(py).len() - self.pos < limit {
             self.join(py)?;
@@ -288,11 +216,11 @@ impl ReplyFramer {
         })
     }
 
-    fn line_<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub fn line<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let end = if self.lineless { None } else { self.line_feed(py)? };
         let end = match end {
             Some(end) => end,
-            None if self.buffered(py) >= MAX_LINE_BYTES => return wrong(py, "a line without end"),
+            None if self.size(py) >= MAX_LINE_BYTES => return wrong(py, "a line without end"),
             None => {
                 self.lineless = true;
                 return Ok(None);
@@ -304,11 +232,11 @@ impl ReplyFramer {
         Ok(Some(self.take(py, end + 1)))
     }
 
-    fn enter_<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub fn enter<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         Ok(self.header_end(py, 0)?.map(|end| self.take(py, end + 2)))
     }
 
-    fn bulk_<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub fn bulk<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let end = match self.header_end(py, 0)? {
             Some(end) => end,
             None => return Ok(None),
@@ -330,7 +258,7 @@ impl ReplyFramer {
         Ok(Some(payload))
     }
 
-    fn forward_(&mut self, py: Python<'_>, out: &Bound<'_, PyList>) -> PyResult<bool> {
+    pub fn forward(&mut self, py: Python<'_>, out: &Bound<'_, PyList>) -> PyResult<bool> {
         loop {
             if self.forward_what_is_there(py, out)? {
                 return Ok(true);
@@ -340,7 +268,7 @@ impl ReplyFramer {
             }
         }
     }
-    fn is_empty(&self, py: Python<'_>) -> bool {
+    pub fn is_empty(&self, py: Python<'_>) -> bool {
         self.pos == self.data.as_bytes(py).len()
     }
 
@@ -478,7 +406,7 @@ impl ReplyFramer {
 
     /// Whether `size` bytes from the head on are there, joined only if they are.
     fn wait(&mut self, py: Python<'_>, size: usize) -> PyResult<bool> {
-        Ok(self.buffered(py) >= size && self.join(py)?)
+        Ok(self.size(py) >= size && self.join(py)?)
     }
 
     /// Put what is held behind `data`; false: nothing is held.
@@ -486,7 +414,7 @@ impl ReplyFramer {
         if self.held.is_empty() {
             return Ok(false);
         }
-        let size = self.buffered(py);
+        let size = self.size(py);
         let rest = &self.data.as_bytes(py)[self.pos..];
         let joined = PyBytes::new_with(py, size, |buffer| {
             let mut at = rest.len();

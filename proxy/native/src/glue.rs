@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 
 use crate::encode::{self, Writing};
-use crate::framer::ReplyFramer;
+use crate::framing::ReplyFramer;
 use crate::limits::{Failure, Limits, MAX_DEPTH};
 use crate::stored::{self, Reading};
 
@@ -74,9 +74,7 @@ impl Codec {
         match verdict {
             Ok(payload) => Ok(Some(PyBytes::new(py, &payload))),
             Err(Failure::NotHandled) => Ok(None),
-            Err(Failure::Undecodable(text)) => {
-                Err(PyErr::from_type(self.undecodable.bind(py).clone(), text))
-            }
+            Err(Failure::Undecodable(text)) => Err(PyErr::from_type(self.undecodable.bind(py).clone(), text)),
         }
     }
 }

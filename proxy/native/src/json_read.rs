@@ -46,14 +46,8 @@ pub fn may_have_tags(payload: &[u8]) -> bool {
 /// The payload, or None if it is no JSON or beyond the limits.
 pub fn read(payload: &[u8], limits: Limits) -> Option<Tape<'_>> {
     std::str::from_utf8(payload).ok()?;
-    let reader = Reader {
-        data: payload,
-        pos: 0,
-        tape: Tape::new(payload),
-        open: Vec::with_capacity(8),
-        nodes: 0,
-        limits,
-    };
+    let reader =
+        Reader { data: payload, pos: 0, tape: Tape::new(payload), open: Vec::with_capacity(8), nodes: 0, limits };
     reader.read()
 }
 
@@ -351,9 +345,35 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         for text in [
-            "", " ", "[", "[1", "[1,", "[,]", "[1,]", "{", "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "01", "1.",
-            ".5", "1e", "-", "+1", "tru", "nul", "\"", "\"\\x\"", "\"\\ud800\"", "\"\n\"", "1 2", "[1]]", "{\"a\":1]",
-            "NaN", "1e999",
+            "",
+            " ",
+            "[",
+            "[1",
+            "[1,",
+            "[,]",
+            "[1,]",
+            "{",
+            "{1:2}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "-",
+            "+1",
+            "tru",
+            "nul",
+            "\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\n\"",
+            "1 2",
+            "[1]]",
+            "{\"a\":1]",
+            "NaN",
+            "1e999",
         ] {
             assert!(read(text.as_bytes(), LIMITS).is_none(), "{}", text);
         }

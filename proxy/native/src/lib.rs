@@ -9,6 +9,7 @@ mod dates;
 mod decimal;
 mod encode;
 mod framer;
+mod framing;
 mod glue;
 mod json_read;
 mod json_write;

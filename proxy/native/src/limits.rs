@@ -40,10 +40,7 @@ pub fn undecodable<T>(text: &str) -> Verdict<T> {
 impl Limits {
     #[cold]
     pub fn too_deep<T>(&self) -> Verdict<T> {
-        Err(Failure::Undecodable(format!(
-            "nested more than {} deep ([limits] depth), or inside itself",
-            self.depth
-        )))
+        Err(Failure::Undecodable(format!("nested more than {} deep ([limits] depth), or inside itself", self.depth)))
     }
 
     #[cold]
@@ -53,9 +50,6 @@ impl Limits {
 
     #[cold]
     pub fn too_large<T>(&self) -> Verdict<T> {
-        Err(Failure::Undecodable(format!(
-            "more than {} bytes ([limits] decoded_bytes)",
-            self.decoded_bytes
-        )))
+        Err(Failure::Undecodable(format!("more than {} bytes ([limits] decoded_bytes)", self.decoded_bytes)))
     }
 }

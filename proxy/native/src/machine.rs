@@ -376,8 +376,14 @@ impl<'a> Machine<'a> {
                     self.grow(digits)?;
                 }
             }
-            Node::List(_) | Node::Tuple(_) | Node::Dict(_) | Node::Set(_) | Node::FrozenSet(_)
-            | Node::OrderedDict(_) | Node::Instance(_) | Node::ByteArray(_) => self.tree = false,
+            Node::List(_)
+            | Node::Tuple(_)
+            | Node::Dict(_)
+            | Node::Set(_)
+            | Node::FrozenSet(_)
+            | Node::OrderedDict(_)
+            | Node::Instance(_)
+            | Node::ByteArray(_) => self.tree = false,
             _ => {}
         }
         self.stack.push(node);

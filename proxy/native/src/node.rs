@@ -25,7 +25,10 @@ pub enum Node {
     Int(i64),
     Big(u32),
     Float(f64),
-    Str { piece: Piece, ascii: bool },
+    Str {
+        piece: Piece,
+        ascii: bool,
+    },
     Bytes(Piece),
     /// A str of Python 2 that is not ASCII.
     OldBytes(Piece),
@@ -37,8 +40,15 @@ pub enum Node {
     FrozenSet(u32),
     OrderedDict(u32),
     /// What stands under a tag, as text.
-    Scalar { tag: Tag, text: Piece },
-    Delta { days: i32, seconds: u32, microseconds: u32 },
+    Scalar {
+        tag: Tag,
+        text: Piece,
+    },
+    Delta {
+        days: i32,
+        seconds: u32,
+        microseconds: u32,
+    },
     Complex(u32),
     /// A timezone: its offset from UTC in microseconds.
     Zone(i64),
@@ -181,8 +191,7 @@ impl<'a> Arena<'a> {
         if target.items.len() < FEW_KEYS {
             return target.items.iter().position(|(other, _)| match other {
                 Node::Str { piece: there, .. } => {
-                    there.size == piece.size
-                        && (there.start == piece.start || self.bytes(*there) == self.bytes(piece))
+                    there.size == piece.size && (there.start == piece.start || self.bytes(*there) == self.bytes(piece))
                 }
                 _ => false,
             });

@@ -212,7 +212,11 @@ fn name(arena: &Arena, key: Node) -> Verdict<Vec<u8>> {
         Node::Float(number) => float_name(number),
         Node::Bytes(piece) => {
             let raw = arena.bytes(piece);
-            if std::str::from_utf8(raw).is_ok() { raw.to_vec() } else { base64(raw) }
+            if std::str::from_utf8(raw).is_ok() {
+                raw.to_vec()
+            } else {
+                base64(raw)
+            }
         }
         Node::Scalar { text, .. } => arena.bytes(text).to_vec(),
         Node::Instance(instance) => match shapes::resolve(arena, instance)? {

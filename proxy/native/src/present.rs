@@ -79,9 +79,7 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
                 self.hashable(!hashed)?;
                 self.items(items, depth, hashed)?;
             }
-            Node::Symbol(symbol) => {
-                return undecodable(&format!("the class or function {} as a value", symbol.name()))
-            }
+            Node::Symbol(symbol) => return undecodable(&format!("the class or function {} as a value", symbol.name())),
             Node::OldBytes(_) => return undecodable("a Python 2 str that is not ASCII"),
             Node::Zone(_) => return undecodable("a timezone as a value"),
             _ if self.plain => self.plain_value(node, depth, hashed)?,

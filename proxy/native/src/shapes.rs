@@ -76,10 +76,7 @@ impl Symbol {
     fn is_response(self) -> bool {
         matches!(
             self,
-            Symbol::FlaskResponse
-                | Symbol::WerkzeugResponse
-                | Symbol::OldWerkzeugResponse
-                | Symbol::CachedResponse
+            Symbol::FlaskResponse | Symbol::WerkzeugResponse | Symbol::OldWerkzeugResponse | Symbol::CachedResponse
         )
     }
 
@@ -132,8 +129,9 @@ pub fn reduce(arena: &mut Arena, function: Symbol, args: u32) -> Verdict<Node> {
         }
         (Symbol::Bytes, 0, _) => Some(Node::Bytes(arena.keep(b""))),
         (Symbol::ByteArray, 0, _) => Some(Node::ByteArray(arena.keep(b""))),
-        (Symbol::ByteArray, 1, [Node::Bytes(raw), ..])
-        | (Symbol::ByteArray, 2, [Node::Bytes(raw), Node::Null, _]) => Some(Node::ByteArray(raw)),
+        (Symbol::ByteArray, 1, [Node::Bytes(raw), ..]) | (Symbol::ByteArray, 2, [Node::Bytes(raw), Node::Null, _]) => {
+            Some(Node::ByteArray(raw))
+        }
         (Symbol::ByteArray, 2, [text, encoding, _]) => {
             latin1(arena, text, encoding).map(|raw| Node::ByteArray(arena.keep(&raw)))
         }
@@ -164,7 +162,7 @@ pub fn reduce(arena: &mut Arena, function: Symbol, args: u32) -> Verdict<Node> {
                 dates::timedelta(days, seconds, microseconds).map(delta)
             }
             (Node::Int(_) | Node::Big(_), Node::Int(_) | Node::Big(_), Node::Int(_) | Node::Big(_)) => {
-                return Err(Failure::NotHandled) // they may cancel each other
+                return Err(Failure::NotHandled); // they may cancel each other
             }
             _ => None,
         },
@@ -181,8 +179,7 @@ pub fn reduce(arena: &mut Arena, function: Symbol, args: u32) -> Verdict<Node> {
             .and_then(|(days, seconds, microseconds)| dates::offset(days, seconds, microseconds))
             .map(Node::Zone),
         (Symbol::ZoneUnpickle, 2, [name, ..]) => {
-            const UTC: [&[u8]; 6] =
-                [b"UTC", b"Etc/UTC", b"Zulu", b"Etc/Zulu", b"Universal", b"Etc/Universal"];
+            const UTC: [&[u8]; 6] = [b"UTC", b"Etc/UTC", b"Zulu", b"Etc/Zulu", b"Universal", b"Etc/Universal"];
             if !UTC.iter().any(|each| is_text(arena, name, each)) {
                 return undecodable("a datetime in a named zone other than UTC");
             }
@@ -191,9 +188,7 @@ pub fn reduce(arena: &mut Arena, function: Symbol, args: u32) -> Verdict<Node> {
         (Symbol::Str | Symbol::Unicode | Symbol::Object | Symbol::ZoneInfo | Symbol::Markup, ..) => {
             return undecodable(&format!("a call of {}", function.name()))
         }
-        _ if function.has_instances() => {
-            return undecodable(&format!("a call of {}", function.name()))
-        }
+        _ if function.has_instances() => return undecodable(&format!("a call of {}", function.name())),
         _ => None,
     };
     match made {
@@ -268,9 +263,7 @@ pub fn new(arena: &mut Arena, class: Symbol, args: u32) -> Verdict<Node> {
 
 fn construct(arena: &mut Arena, class: Symbol, args: &[Node]) -> Verdict<Node> {
     match args {
-        [Node::Str { piece, .. }] if class == Symbol::Markup => {
-            Ok(Node::Scalar { tag: Tag::Markup, text: *piece })
-        }
+        [Node::Str { piece, .. }] if class == Symbol::Markup => Ok(Node::Scalar { tag: Tag::Markup, text: *piece }),
         [] if class.has_instances() => {
             arena.instances.push(Instance { class, state: State::None });
             Ok(Node::Instance(arena.instances.len() as u32 - 1))

@@ -31,9 +31,7 @@ pub fn small_integer(line: &[u8]) -> Option<i64> {
     if line.is_empty() || line.len() > FEW_DIGITS || (line[0] == b'0' && line.len() > 1) {
         return None;
     }
-    line.iter().try_fold(0, |sum, digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
-    })
+    line.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
 }
 
 pub fn real(line: &[u8]) -> Verdict<f64> {

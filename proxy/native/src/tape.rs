@@ -18,9 +18,15 @@ pub enum Token {
     /// Of msgpack, which has them.
     Bytes(Piece),
     /// `size`: how many tokens belong to its `count` items.
-    List { count: u32, size: u32 },
+    List {
+        count: u32,
+        size: u32,
+    },
     /// Each item is a key and a value.
-    Dict { count: u32, size: u32 },
+    Dict {
+        count: u32,
+        size: u32,
+    },
     /// A key, by its number in `Strings`.
     Key(u32),
 }
