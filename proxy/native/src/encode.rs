@@ -2,6 +2,7 @@
 
 use crate::json_read;
 use crate::limits::{Limits, MAX_DEPTH};
+use crate::msgpack_read;
 use crate::pickle_write::{self, PickleWriter};
 use crate::pickler::Pickler;
 
@@ -23,15 +24,14 @@ pub fn encode(payload: &[u8], writing: Writing) -> Option<Vec<u8>> {
     if payload.len() as u64 > limits.payload_bytes.min(u64::from(u32::MAX) / 8) || limits.depth > MAX_DEPTH {
         return None;
     }
-    if writing.msgpack {
-        return None;
-    }
-    let may_have_tags = writing.tags && json_read::may_have_tags(payload);
-    let mut tape = json_read::read(payload, limits)?;
+    let (may_have_tags, mut tape) = match writing.msgpack {
+        true => (msgpack_read::may_have_tags(payload), msgpack_read::read(payload, limits)?),
+        false => (json_read::may_have_tags(payload), json_read::read(payload, limits)?),
+    };
     let value = match pickle_write::digits(&tape) {
         Some(digits) => digits,
-        None if may_have_tags => Pickler::new(&mut tape, writing.protocol, PICKLE_MARK).write()?,
-        None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK).write(),
+        None if may_have_tags && writing.tags => Pickler::new(&mut tape, writing.protocol, PICKLE_MARK).write()?,
+        None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK, writing.msgpack).write()?,
     };
     (value.len() as u64 <= limits.decoded_bytes).then_some(value)
 }

@@ -15,6 +15,7 @@ mod json_read;
 mod json_write;
 mod limits;
 mod machine;
+mod msgpack_read;
 mod msgpack_write;
 mod node;
 mod opcodes;

@@ -52,7 +52,8 @@ impl<'t, 'a> Pickler<'t, 'a> {
             Token::Float(number) => code::float(&mut self.out, number),
             Token::Str(piece) => self.string(piece),
             Token::Key(key) => self.numbered(key),
-            Token::Bytes(_) => return None,
+            Token::Bytes(_) if self.protocol < 3 => return None,
+            Token::Bytes(piece) => code::text(&mut self.out, Some(b'C'), b'B', self.tape.bytes(piece)),
             Token::List { count: 0, .. } => self.out.push(b']'),
             Token::List { count, .. } => {
                 self.out.extend_from_slice(b"](");

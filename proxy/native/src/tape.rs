@@ -49,6 +49,8 @@ pub struct Tape<'a> {
     pub tokens: Vec<Token>,
     pub bigs: Vec<BigInt>,
     pub strings: Strings,
+    /// Some value is bytes.
+    pub has_bytes: bool,
     /// Keys of the objects that are open, outermost first.
     open_keys: Vec<u32>,
     marks: Vec<u32>,
@@ -69,6 +71,7 @@ impl<'a> Tape<'a> {
             tokens: Vec::with_capacity(data.len().min(MOST_AT_FIRST) / 8 + 8),
             bigs: Vec::new(),
             strings: Strings::default(),
+            has_bytes: false,
             open_keys: Vec::new(),
             marks: Vec::new(),
             marked: 0,
