@@ -31,7 +31,7 @@ pub fn encode(payload: &[u8], writing: Writing) -> Option<Vec<u8>> {
     let value = match pickle_write::digits(&tape) {
         Some(digits) => digits,
         None if may_have_tags && writing.tags => Pickler::new(&mut tape, writing.protocol, PICKLE_MARK).write()?,
-        None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK, writing.msgpack).write()?,
+        None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK).write()?,
     };
     (value.len() as u64 <= limits.decoded_bytes).then_some(value)
 }

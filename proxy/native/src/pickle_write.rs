@@ -1,6 +1,6 @@
 //! Payload tree -> pickle, to the byte as CPython's own pickler writes it (`Modules/_pickle.c`, 3.11 to 3.13) where equal
-//! keys are one object, and so is the empty string. In a tree from msgpack strings of one character and bytes of one byte
-//! are, too: CPython has but one of each, and the msgpack library takes that.
+//! keys are one object, the empty string and the empty bytes too, and nothing else is. (What else is one object in CPython
+//! depends on its version, and on what the process has done before.)
 
 use crate::bigint::BigInt;
 use crate::code;
@@ -25,56 +25,14 @@ pub struct PickleWriter<'t, 'a> {
     remembered: u32,
     /// Where each key is in the memo.
     keys: Vec<u32>,
-    /// Where the strings are of which CPython has but one.
-    texts: Singles,
-    bytes: Singles,
-}
-
-/// Where strings of at most one character are in the memo.
-struct Singles {
+    /// Where the empty string is, and the empty bytes.
     empty: u32,
-    /// By character, once there is one; None where each is an object of its own.
-    chars: Option<Vec<u32>>,
-}
-
-impl Singles {
-    fn new(with_chars: bool) -> Self {
-        Singles { empty: NOT_REMEMBERED, chars: with_chars.then(Vec::new) }
-    }
-
-    /// The place of a string, if there is but one such. If it has none yet, `next` is its place from now on.
-    #[inline]
-    fn look(&mut self, char: Option<u8>, next: u32) -> Option<u32> {
-        let place = match (char, &mut self.chars) {
-            (None, _) => &mut self.empty,
-            (Some(char), Some(chars)) => {
-                if chars.is_empty() {
-                    chars.resize(256, NOT_REMEMBERED);
-                }
-                &mut chars[usize::from(char)]
-            }
-            (Some(_), None) => return None,
-        };
-        let known = *place;
-        if known == NOT_REMEMBERED {
-            *place = next;
-        }
-        Some(known)
-    }
-}
-
-/// The one character of a text, if it is of Latin-1.
-fn only_char(text: &[u8]) -> Option<u8> {
-    match text {
-        [char] => Some(*char),
-        [lead @ (0xc2 | 0xc3), rest] => Some(lead << 6 | (rest & 0x3f)),
-        _ => None,
-    }
+    empty_bytes: u32,
 }
 
 impl<'t, 'a> PickleWriter<'t, 'a> {
-    /// `mark` goes in front of the pickle. `single_chars`: of strings of one character there is but one each.
-    pub fn new(tape: &'t Tape<'a>, protocol: u8, mark: u8, single_chars: bool) -> Self {
+    /// `mark` goes in front of the pickle.
+    pub fn new(tape: &'t Tape<'a>, protocol: u8, mark: u8) -> Self {
         let mut out = Vec::with_capacity(tape.data.len() + tape.data.len() / 2 + 64);
         out.push(mark);
         PickleWriter {
@@ -84,8 +42,8 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
             frame: None,
             remembered: 0,
             keys: vec![NOT_REMEMBERED; tape.strings.len()],
-            texts: Singles::new(single_chars),
-            bytes: Singles::new(single_chars),
+            empty: NOT_REMEMBERED,
+            empty_bytes: NOT_REMEMBERED,
         }
     }
 
@@ -145,38 +103,31 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
 
     #[inline]
     fn string(&mut self, piece: Piece) {
-        match self.single(piece) {
-            Some(index) if index != NOT_REMEMBERED => self.again(index),
-            _ => self.text(self.tape.bytes(piece)),
-        }
-    }
-
-    fn key(&mut self, key: u32) {
-        let index = self.keys[key as usize];
-        if index != NOT_REMEMBERED {
-            return self.again(index);
-        }
-        let piece = self.tape.strings.pieces[key as usize];
-        match self.single(piece) {
-            Some(index) if index != NOT_REMEMBERED => return self.again(index),
-            Some(_) => {}
-            None => self.keys[key as usize] = self.remembered,
+        if piece.size == 0 {
+            return self.empty();
         }
         self.text(self.tape.bytes(piece));
     }
 
-    /// Where a string is of which there is but one, or will be: then that is noted, and it must be written.
-    #[inline]
-    fn single(&mut self, piece: Piece) -> Option<u32> {
-        if piece.size > 2 {
-            return None;
+    fn empty(&mut self) {
+        if self.empty != NOT_REMEMBERED {
+            return self.again(self.empty);
         }
-        let char = only_char(self.tape.bytes(piece));
-        if char.is_none() && piece.size > 0 {
-            return None;
+        self.empty = self.remembered;
+        self.text(b"");
+    }
+
+    fn key(&mut self, key: u32) {
+        let piece = self.tape.strings.pieces[key as usize];
+        if piece.size == 0 {
+            return self.empty();
         }
-        let next = self.remembered;
-        self.texts.look(char, next)
+        let index = self.keys[key as usize];
+        if index != NOT_REMEMBERED {
+            return self.again(index);
+        }
+        self.keys[key as usize] = self.remembered;
+        self.text(self.tape.bytes(piece));
     }
 
     #[inline]
@@ -192,12 +143,11 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
     }
 
     fn binary(&mut self, raw: &[u8]) {
-        if raw.len() <= 1 {
-            let next = self.remembered;
-            match self.bytes.look(raw.first().copied(), next) {
-                Some(index) if index != NOT_REMEMBERED => return self.again(index),
-                _ => {}
+        if raw.is_empty() {
+            if self.empty_bytes != NOT_REMEMBERED {
+                return self.again(self.empty_bytes);
             }
+            self.empty_bytes = self.remembered;
         }
         self.sized(Some(b'C'), b'B', raw);
     }
