@@ -250,9 +250,11 @@ fn write_escaped(out: &mut Vec<u8>, mut text: &[u8]) {
             }
         }
         text = &text[1..];
-        let plain = plain_prefix(text);
-        out.extend_from_slice(&text[..plain]);
-        text = &text[plain..];
+        if matches!(text.first(), Some(next) if !is_special(*next)) {
+            let plain = plain_prefix(text);
+            out.extend_from_slice(&text[..plain]);
+            text = &text[plain..];
+        }
     }
 }
 

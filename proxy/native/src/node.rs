@@ -3,7 +3,8 @@
 //! Containers may be shared or hold themselves, as in Python, so they are numbers into the arena. Text is where it came
 //! from: in the stored value itself, or in the arena where it had to be spelled out.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 use crate::bigint::BigInt;
 use crate::shapes::Symbol;
@@ -65,8 +66,15 @@ pub struct Dict {
     pub items: Vec<(Node, Node)>,
     /// Some key is no string.
     pub keyed: bool,
-    /// Where each string key is, once there are many. std's hash is keyed: whoever writes the value cannot make it collide.
-    places: Option<HashMap<Vec<u8>, usize>>,
+    /// Where each string key is, once there are many.
+    places: Option<Box<Places>>,
+}
+
+/// Places of keys by hash, 0 where there is none. std's hash is keyed: whoever writes the value cannot make it collide.
+#[derive(Debug, Default)]
+struct Places {
+    slots: Vec<u32>,
+    hashing: RandomState,
 }
 
 impl Dict {
@@ -196,30 +204,49 @@ impl<'a> Arena<'a> {
                 _ => false,
             });
         }
-        self.place_among_many(dict, piece)
+        let mut places = self.dicts[dict as usize].places.take().unwrap_or_default();
+        let found = self.place_among_many(dict, piece, &mut places);
+        self.dicts[dict as usize].places = Some(places);
+        found
     }
 
-    fn place_among_many(&mut self, dict: u32, piece: Piece) -> Option<usize> {
-        let key = self.bytes(piece).to_vec();
-        let target = &self.dicts[dict as usize];
-        let mut places = match self.dicts[dict as usize].places.is_some() {
-            true => self.dicts[dict as usize].places.take().unwrap_or_default(),
-            false => target
-                .items
-                .iter()
-                .enumerate()
-                .filter_map(|(at, (other, _))| match other {
-                    Node::Str { piece, .. } => Some((self.bytes(*piece).to_vec(), at)),
-                    _ => None,
-                })
-                .collect(),
-        };
-        let found = places.get(&key).copied();
-        let target = &mut self.dicts[dict as usize];
-        if found.is_none() {
-            places.insert(key, target.items.len());
+    fn place_among_many(&self, dict: u32, piece: Piece, places: &mut Places) -> Option<usize> {
+        let items = self.dicts[dict as usize].items.as_slice();
+        if places.slots.len() < items.len() * 2 {
+            places.slots = vec![0; (items.len() * 4).next_power_of_two()];
+            for (at, (key, _)) in items.iter().enumerate() {
+                if let Node::Str { piece, .. } = key {
+                    let slot = self.slot(*piece, items, places);
+                    places.slots[slot] = at as u32 + 1;
+                }
+            }
         }
-        target.places = Some(places);
-        found
+        let slot = self.slot(piece, items, places);
+        match places.slots[slot] {
+            0 => {
+                places.slots[slot] = items.len() as u32 + 1;
+                None
+            }
+            place => Some(place as usize - 1),
+        }
+    }
+
+    /// The slot that a key has, or that is free for it.
+    fn slot(&self, piece: Piece, items: &[(Node, Node)], places: &Places) -> usize {
+        let key = self.bytes(piece);
+        let mut hasher = places.hashing.build_hasher();
+        hasher.write(key);
+        let mask = places.slots.len() - 1;
+        let mut slot = hasher.finish() as usize & mask;
+        loop {
+            let there = match places.slots[slot] {
+                0 => return slot,
+                place => items[place as usize - 1].0,
+            };
+            match there {
+                Node::Str { piece: there, .. } if there == piece || self.bytes(there) == key => return slot,
+                _ => slot = (slot + 1) & mask,
+            }
+        }
     }
 }

@@ -435,7 +435,7 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
         if most + self.sink.written() as u64 <= self.limits.decoded_bytes {
             return Ok(());
         }
-        self.check_room(if S::HAS_BINARY { text.len() as u64 } else { json_bytes(text) })
+        self.check_room(if S::HAS_BINARY { text.len() } else { escaped_bytes(text) } as u64)
     }
 
     fn check_room(&self, size: u64) -> Verdict<()> {
@@ -470,6 +470,13 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
     pub fn is_hashable(&self, tag: Tag, text: Piece) -> bool {
         tag != Tag::Decimal || !self.arena.bytes(text).windows(4).any(|part| part == b"sNaN")
     }
+}
+
+/// What a text takes in JSON, but for the quotes around it.
+fn escaped_bytes(text: &[u8]) -> usize {
+    let count = |wanted: fn(&u8) -> bool| text.iter().filter(|byte| wanted(byte)).count();
+    let short = count(|byte| matches!(byte, 8 | 9 | 10 | 12 | 13));
+    text.len() + count(|byte| *byte == b'"') + count(|byte| *byte == b'\\') + count(|byte| *byte < 32) * 5 - short * 4
 }
 
 /// What a text takes in JSON: as `present.py` estimates it, but for quotes and backslashes of printable ASCII.
