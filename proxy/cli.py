@@ -16,8 +16,8 @@ import msgspec
 
 from proxy import __version__, engine, logs
 from proxy.config import ConfigError, EmbeddedTarget, Flags, Settings, describe, load
-from proxy.engine import EngineError
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
+from proxy.engine import EngineError
 from proxy.listeners import ListenError, Listeners
 from proxy.loop import run_loop
 from proxy.passwords import PasswordError

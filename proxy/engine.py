@@ -44,7 +44,9 @@ def choose(environment: Mapping[str, str], found: ModuleType | None, missing: st
         return Choice(None if wanted == "python" else found)
     if wanted == "native":
         return Choice(None, error=f"{VARIABLE}=native, but {missing}: {_BUILD}, or leave {VARIABLE} unset")
-    return Choice(None, remark=f"{missing}, so the Python engine runs, several times slower; for the native one {_BUILD}")
+    return Choice(
+        None, remark=f"{missing}, so the Python engine runs, several times slower; for the native one {_BUILD}"
+    )
 
 
 def _find() -> tuple[ModuleType | None, str]:

@@ -1,7 +1,7 @@
 """Payload <-> stored value, as one rule wants it. Bytes in, bytes out.
 
-The native engine comes first, where it runs; what it does not handle, and every error of a writer's, is the reference's,
-which is all that follows.
+The native engine comes first, where it runs; what it does not handle, and every error of a writer's, is left to the
+reference, which is all that follows.
 """
 
 import pickle

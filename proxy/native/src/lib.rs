@@ -2,14 +2,18 @@
 //! reference in Python says (`proxy/codec`, `proxy/resp/replies.py`); the two must not be told apart but by their speed.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
 
 mod bigint;
 mod code;
 mod dates;
 mod decimal;
 mod encode;
+#[cfg(feature = "python")]
 mod framer;
+#[cfg(feature = "python")]
 mod framing;
+#[cfg(feature = "python")]
 mod glue;
 mod json_read;
 mod json_write;
