@@ -15,7 +15,7 @@ class Codec:
         types: str,
         big_ints: str,
         pickle_protocol: int,
-        tags: bool,
+        accept_tags: tuple[str, ...],
         limits: tuple[int, int, int, int],
     ) -> None: ...
     def encode(self, payload: bytes) -> bytes | None: ...

@@ -162,7 +162,7 @@ def _native_codec(native: ModuleType, options: Options) -> Any:
         types=options.types,
         big_ints=options.big_ints,
         pickle_protocol=options.pickle_protocol,
-        tags=bool(options.accept_tags),
+        accept_tags=options.accept_tags,
         limits=(limits.payload_bytes, limits.decoded_bytes, limits.depth, limits.nodes),
     )
 

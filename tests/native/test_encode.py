@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.codec import json_payload, msgpack_payload
-from tests.codec.test_lossless import JSON_VALUES, MSGPACK_VALUES
+from tests.codec.samples import transcoder
+from tests.codec.test_lossless import JSON_VALUES, MSGPACK_VALUES, VALUES, stored_by_python
 from tests.native import CASES, SEED
 from tests.native.engines import ACCEPTED, WRITERS, Pair, outcome, some
 from tests.native.payloads import broken, packed
@@ -81,6 +82,15 @@ def test_whatever_json_holds(tree: Any, pair: Pair) -> None:
 @settings(max_examples=200)
 def test_whatever_msgpack_holds(tree: Any, pair: Pair) -> None:
     same(pair, msgpack.packb(tree, datetime=True))
+
+
+@given(VALUES, st.sampled_from(WRITERS), st.randoms(use_true_random=False))
+@settings(max_examples=800)
+def test_whatever_stands_for_a_value_of_python(value: Any, pair: Pair, rng: random.Random) -> None:
+    stored = stored_by_python(value, 4)
+    payload = transcoder(pair.options.payload).decode(stored)
+    same(pair, payload)
+    same(pair, broken(rng, payload))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 999, 1000, 1001, 2000, 2001])

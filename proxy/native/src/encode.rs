@@ -5,6 +5,7 @@ use crate::limits::{Limits, MAX_DEPTH};
 use crate::msgpack_read;
 use crate::pickle_write::{self, PickleWriter};
 use crate::pickler::Pickler;
+use crate::tags::TagSet;
 
 const PICKLE_MARK: u8 = b'!';
 
@@ -14,8 +15,8 @@ pub struct Writing {
     pub limits: Limits,
     pub msgpack: bool,
     pub protocol: u8,
-    /// Some tags are accepted.
-    pub tags: bool,
+    /// Tags that writers may use.
+    pub accepted: TagSet,
 }
 
 /// The stored value of a payload; None: the reference must do it.
@@ -28,9 +29,12 @@ pub fn encode(payload: &[u8], writing: Writing) -> Option<Vec<u8>> {
         true => (msgpack_read::may_have_tags(payload), msgpack_read::read(payload, limits)?),
         false => (json_read::may_have_tags(payload), json_read::read(payload, limits)?),
     };
-    let value = match pickle_write::digits(&tape) {
+    let may_have_tags = may_have_tags && !writing.accepted.is_empty();
+    let value = match pickle_write::digits(&tape, writing.accepted) {
         Some(digits) => digits,
-        None if may_have_tags && writing.tags => Pickler::new(&mut tape, writing.protocol, PICKLE_MARK).write()?,
+        None if may_have_tags => {
+            Pickler::new(&mut tape, writing.protocol, PICKLE_MARK, writing.accepted, limits).write()?
+        }
         None => PickleWriter::new(&tape, writing.protocol, PICKLE_MARK).write()?,
     };
     (value.len() as u64 <= limits.decoded_bytes).then_some(value)

@@ -9,6 +9,7 @@ use crate::encode::{self, Writing};
 use crate::framing::ReplyFramer;
 use crate::limits::{Failure, Limits, MAX_DEPTH};
 use crate::stored::{self, Reading};
+use crate::tags::TagSet;
 
 /// From so many bytes on the lock is released: less would take longer than to release it.
 const LARGE: usize = 64 * 1024;
@@ -27,14 +28,14 @@ struct Codec {
 #[pymethods]
 impl Codec {
     #[new]
-    #[pyo3(signature = (undecodable, *, payload, types, big_ints, pickle_protocol, tags, limits))]
+    #[pyo3(signature = (undecodable, *, payload, types, big_ints, pickle_protocol, accept_tags, limits))]
     fn new(
         undecodable: Py<PyType>,
         payload: &str,
         types: &str,
         big_ints: &str,
         pickle_protocol: u8,
-        tags: bool,
+        accept_tags: Vec<String>,
         limits: (u64, u64, u64, u64),
     ) -> Self {
         let (payload_bytes, decoded_bytes, depth, nodes) = limits;
@@ -44,7 +45,7 @@ impl Codec {
                 limits: Limits { payload_bytes, decoded_bytes, depth, nodes },
                 msgpack: payload == "msgpack",
                 protocol: pickle_protocol,
-                tags,
+                accepted: TagSet::of(accept_tags.iter().map(String::as_str)),
             },
             reading: Reading {
                 limits: Limits { payload_bytes, decoded_bytes, depth, nodes },

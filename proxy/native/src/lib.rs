@@ -6,6 +6,7 @@
 
 mod bigint;
 mod code;
+mod collisions;
 mod dates;
 mod decimal;
 mod encode;
@@ -15,6 +16,7 @@ mod framer;
 mod framing;
 #[cfg(feature = "python")]
 mod glue;
+mod iso;
 mod json_read;
 mod json_write;
 mod limits;
@@ -31,5 +33,6 @@ mod shapes;
 mod sink;
 mod spelled;
 mod stored;
+mod tagged;
 mod tags;
 mod tape;

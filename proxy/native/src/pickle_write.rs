@@ -2,9 +2,10 @@
 //! keys are one object, the empty string and the empty bytes too, and nothing else is. (What else is one object in CPython
 //! depends on its version, and on what the process has done before.)
 
-use crate::bigint::BigInt;
 use crate::code;
 use crate::node::Piece;
+use crate::tagged;
+use crate::tags::{Tag, TagSet};
 use crate::tape::{Tape, Token};
 
 /// Items between two of APPENDS or SETITEMS.
@@ -273,11 +274,15 @@ fn shortest(raw: &[u8]) -> &[u8] {
     }
 }
 
-/// An int that is a whole value: digits, which every library reads and INCR counts on.
-pub fn digits(tape: &Tape) -> Option<Vec<u8>> {
-    match tape.tokens.first()? {
-        Token::Int(number) => Some(number.to_string().into_bytes()),
-        Token::Big(number) => Some(BigInt::text(&tape.bigs[*number as usize])),
+/// An int that is a whole value, plainly or by its tag: digits, which every library reads and INCR counts on.
+pub fn digits(tape: &Tape, accepted: TagSet) -> Option<Vec<u8>> {
+    match tape.tokens.as_slice() {
+        [Token::Int(_) | Token::Big(_)] => tagged::int_of(tape, 0).map(|number| number.text()),
+        [Token::Dict { .. }, Token::Key(key), Token::Int(_) | Token::Big(_) | Token::Str(_)]
+            if accepted.has(Tag::Int) && tape.bytes(tape.strings.pieces[*key as usize]) == Tag::Int.name() =>
+        {
+            tagged::int_of(tape, 2).map(|number| number.text())
+        }
         _ => None,
     }
 }

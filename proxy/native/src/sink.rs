@@ -47,3 +47,52 @@ pub fn base64(raw: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// The bytes of base64 with padding; None where it is not that, or not as `base64` writes it.
+pub fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() % 4 != 0 {
+        return None;
+    }
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+    if padding > 2 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    for chunk in text[..text.len() - padding].chunks(4) {
+        let mut bits = 0;
+        for byte in chunk {
+            bits = bits << 6 | sextet(*byte)?;
+        }
+        bits <<= 6 * (4 - chunk.len());
+        let [_, first, second, third] = bits.to_be_bytes();
+        out.extend_from_slice(&[first, second, third][..chunk.len() - 1]);
+    }
+    Some(out)
+}
+
+fn sextet(byte: u8) -> Option<u32> {
+    Some(u32::from(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_goes_both_ways() {
+        for size in 0..20u8 {
+            let raw: Vec<u8> = (0..size).map(|at| at.wrapping_mul(73)).collect();
+            assert_eq!(unbase64(&base64(&raw)), Some(raw));
+        }
+        for text in ["a", "ab", "abc", "====", "a===", "ab=c", "ab c", "ab\n="] {
+            assert_eq!(unbase64(text.as_bytes()), None, "{}", text);
+        }
+    }
+}

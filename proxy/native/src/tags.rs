@@ -49,6 +49,34 @@ impl Tag {
     }
 }
 
+/// Some of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TagSet(u32);
+
+impl TagSet {
+    /// Of names without their `py/`; `data` is all but markup and response.
+    pub fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut set = 0;
+        for name in names {
+            for (tag, full) in ALL {
+                let is_data = tag != Tag::Markup && tag != Tag::Response;
+                if full[3..] == *name.as_bytes() || (name == "data" && is_data) {
+                    set |= 1 << tag as u32;
+                }
+            }
+        }
+        TagSet(set)
+    }
+
+    pub fn has(self, tag: Tag) -> bool {
+        self.0 & 1 << tag as u32 != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// The tag that a key is.
 pub fn find(key: &[u8]) -> Option<Tag> {
     if !key.starts_with(b"py/") {
