@@ -5,6 +5,7 @@
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
 mod bigint;
+mod body;
 mod code;
 mod collisions;
 mod dates;

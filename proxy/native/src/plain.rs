@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::bigint::BigInt;
 use crate::dates;
 use crate::json_write::{write_integer, Shortest};
-use crate::limits::{undecodable, Failure, Verdict, HEADER_NODES, OBJECT_NODES, RESPONSE_NODES};
+use crate::limits::{undecodable, Verdict, HEADER_NODES, OBJECT_NODES, RESPONSE_NODES};
 use crate::node::{Arena, Node, Piece};
 use crate::present::Presenter;
 use crate::shapes::{self, Resolved, Response};
@@ -20,13 +21,8 @@ impl<S: Sink> Presenter<'_, '_, S> {
                 Ok(())
             }
             Node::Big(number) => {
-                self.spend_int(number)?;
-                let value = &self.arena.bigs[number as usize];
-                match self.is_natural_big(number) {
-                    true => self.sink.big(value),
-                    false => self.sink.text(&value.text()),
-                }
-                Ok(())
+                let arena = self.arena;
+                self.plain_big(&arena.bigs[number as usize])
             }
             Node::Float(_) => {
                 self.sink.null(); // not finite
@@ -59,6 +55,15 @@ impl<S: Sink> Presenter<'_, '_, S> {
             },
             _ => undecodable("a class or function as a value"),
         }
+    }
+
+    pub(crate) fn plain_big(&mut self, number: &BigInt) -> Verdict<()> {
+        self.spend_int(number)?;
+        match self.is_natural_big(number) {
+            true => self.sink.big(number),
+            false => self.sink.text(&number.text()),
+        }
+        Ok(())
     }
 
     fn bytes_as_text(&mut self, piece: Piece) -> Verdict<()> {
@@ -116,7 +121,7 @@ impl<S: Sink> Presenter<'_, '_, S> {
         let mut winners = Winners::default();
         for (at, (key, value)) in items.iter().enumerate() {
             if let Node::Big(number) = key {
-                self.spend_int(*number)?;
+                self.spend_int(&self.arena.bigs[*number as usize])?;
             }
             let name = name(self.arena, *key)?;
             self.spend_text(&name)?;
@@ -155,7 +160,7 @@ impl<S: Sink> Presenter<'_, '_, S> {
         self.hashable(!hashed)?;
         self.count(RESPONSE_NODES + HEADER_NODES * response.parts)?;
         if depth == 0 && is_json(content_type(self.arena, response.headers)) {
-            return Err(Failure::NotHandled);
+            return self.json_body(&response.body);
         }
         let text = match response.is_text {
             true => response.body.clone(),

@@ -2,6 +2,7 @@
 //! instead is in `plain`. Every step is counted: a stored value may hold one part a million times over, or itself. It
 //! recurses no deeper than the depth limit.
 
+use crate::bigint::BigInt;
 use crate::limits::{
     undecodable, Failure, Limits, Verdict, HEADER_NODES, OBJECT_NODES, PAIR_NODES, RESPONSE_NODES, TAG_NODES,
 };
@@ -32,10 +33,10 @@ pub struct Presenter<'p, 'a, S: Sink> {
     pub sink: &'p mut S,
     pub limits: Limits,
     pub plain: bool,
-    safe_ints: bool,
-    spending: Spending,
+    pub safe_ints: bool,
+    pub spending: Spending,
     nodes_left: u64,
-    bytes_left: u64,
+    pub bytes_left: u64,
     /// Inside a value that will be taken back.
     pub dropping: u32,
 }
@@ -165,15 +166,15 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
         !self.safe_ints || (-SAFE_INTEGER..=SAFE_INTEGER).contains(&value)
     }
 
-    pub fn is_natural_big(&self, number: u32) -> bool {
-        let number = &self.arena.bigs[number as usize];
+    pub fn is_natural_big(&self, number: &BigInt) -> bool {
         !self.safe_ints && if S::HAS_BINARY { number.to_u64().is_some() } else { is_json_number(number) }
     }
 
     fn big(&mut self, number: u32) -> Verdict<()> {
-        self.spend_int(number)?;
-        let value = &self.arena.bigs[number as usize];
-        if self.is_natural_big(number) {
+        let arena = self.arena;
+        let value = &arena.bigs[number as usize];
+        self.spend_int(value)?;
+        if self.is_natural_big(value) {
             self.sink.big(value);
         } else {
             self.tagged_text(Tag::Int, &value.text()); // counts as one, because it may have been written as a number
@@ -387,8 +388,7 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
         }
     }
 
-    pub fn spend_int(&mut self, number: u32) -> Verdict<()> {
-        let number = &self.arena.bigs[number as usize];
+    pub fn spend_int(&mut self, number: &BigInt) -> Verdict<()> {
         if number.bit_length() > WORD {
             let digits = number.about_digits();
             self.spend(digits)?;
@@ -421,7 +421,7 @@ impl<'p, 'a, S: Sink> Presenter<'p, 'a, S> {
     }
 
     #[inline]
-    fn check_text(&mut self, text: &[u8]) -> Verdict<()> {
+    pub fn check_text(&mut self, text: &[u8]) -> Verdict<()> {
         match self.spending {
             Spending::All => self.spend_text(text),
             _ => self.check_size(text),
