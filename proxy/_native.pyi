@@ -16,6 +16,7 @@ class Codec:
         big_ints: str,
         pickle_protocol: int,
         accept_tags: tuple[str, ...],
+        view: str | None,
         limits: tuple[int, int, int, int],
     ) -> None: ...
     def encode(self, payload: bytes) -> bytes | None: ...

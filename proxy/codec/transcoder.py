@@ -63,7 +63,7 @@ class Transcoder:
         """`native`: the native engine; None: the reference alone. Raises ValueError for options that do not exist."""
         options.check()
         self.options = options
-        self._native = None if native is None or options.view is not None else _native_codec(native, options)
+        self._native = None if native is None else _native_codec(native, options)
         self._format, target = _FORMATS[options.payload]
         self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
         self._tags = tags.accepted(options.accept_tags)
@@ -163,6 +163,7 @@ def _native_codec(native: ModuleType, options: Options) -> Any:
         big_ints=options.big_ints,
         pickle_protocol=options.pickle_protocol,
         accept_tags=options.accept_tags,
+        view=options.view,
         limits=(limits.payload_bytes, limits.decoded_bytes, limits.depth, limits.nodes),
     )
 

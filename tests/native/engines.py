@@ -30,6 +30,10 @@ WRITERS = [
     pair(Options(payload=payload, pickle_protocol=protocol, accept_tags=tags, limits=limits))
     for payload, protocol, tags, limits in product(("json", "msgpack"), (2, 3, 4, 5), ACCEPTED, LIMITS)
 ]
+WRITERS += [
+    pair(Options(payload=payload, pickle_protocol=protocol, view=view, limits=limits))
+    for payload, protocol, view, limits in product(("json", "msgpack"), (2, 4), ("application/json", "text/x"), LIMITS)
+]
 READERS = [
     pair(Options(payload=payload, types=types, big_ints=big_ints, limits=limits, view=view))
     for payload, types, big_ints, limits in product(

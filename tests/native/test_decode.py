@@ -86,7 +86,12 @@ def test_what_is_no_pickle(stored: bytes) -> None:
 
 def test_hardly_anything_is_left_to_the_reference() -> None:
     """Which would hide a defect, and be slow."""
-    codecs = [native_codec(pair) for pair in READERS if pair.options.limits is LIMITS[0] and pair.options.view is None]
+    not_json_after_all = ("msgpack", "application/json")
+    codecs = [
+        native_codec(pair)
+        for pair in READERS
+        if pair.options.limits is LIMITS[0] and (pair.options.payload, pair.options.view) != not_json_after_all
+    ]
     left = [
         stored
         for stored in [each.stored for each in VECTORS] + [tampered(random.Random(case)) for case in range(500)]

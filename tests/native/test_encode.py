@@ -44,7 +44,9 @@ def with_equal_keys_as_one(tree: Any, keys: dict[str, str]) -> Any:
 
 
 def is_plain(pair: Pair, payload: bytes) -> bool:
-    """Whether the reference leaves it to CPython's pickler."""
+    """Whether the reference leaves the tree to CPython's pickler."""
+    if pair.options.view is not None:
+        return False
     module = json_payload if pair.options.payload == "json" else msgpack_payload
     return not (pair.options.accept_tags and module.may_have_tags(payload))
 

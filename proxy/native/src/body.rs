@@ -17,7 +17,7 @@ impl<S: Sink> Presenter<'_, '_, S> {
     }
 
     /// Write the value at a token; where the next one is.
-    fn tape_value(&mut self, tape: &Tape, at: usize) -> Verdict<usize> {
+    pub(crate) fn tape_value(&mut self, tape: &Tape, at: usize) -> Verdict<usize> {
         match tape.tokens[at] {
             Token::Null => self.sink.null(),
             Token::Bool(value) => self.sink.boolean(value),

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyType};
 use crate::encode::{self, Writing};
 use crate::framing::ReplyFramer;
 use crate::limits::{Failure, Limits, MAX_DEPTH};
+use crate::plain::is_json;
 use crate::stored::{self, Reading};
 use crate::tags::TagSet;
 
@@ -28,7 +29,8 @@ struct Codec {
 #[pymethods]
 impl Codec {
     #[new]
-    #[pyo3(signature = (undecodable, *, payload, types, big_ints, pickle_protocol, accept_tags, limits))]
+    #[allow(clippy::too_many_arguments)] // by name, all of them
+    #[pyo3(signature = (undecodable, *, payload, types, big_ints, pickle_protocol, accept_tags, view, limits))]
     fn new(
         undecodable: Py<PyType>,
         payload: &str,
@@ -36,9 +38,11 @@ impl Codec {
         big_ints: &str,
         pickle_protocol: u8,
         accept_tags: Vec<String>,
+        view: Option<String>,
         limits: (u64, u64, u64, u64),
     ) -> Self {
         let (payload_bytes, decoded_bytes, depth, nodes) = limits;
+        let json = view.as_ref().map(|content_type| is_json(content_type.as_bytes()));
         Codec {
             undecodable,
             writing: Writing {
@@ -46,12 +50,14 @@ impl Codec {
                 msgpack: payload == "msgpack",
                 protocol: pickle_protocol,
                 accepted: TagSet::of(accept_tags.iter().map(String::as_str)),
+                view: view.zip(json),
             },
             reading: Reading {
                 limits: Limits { payload_bytes, decoded_bytes, depth, nodes },
                 msgpack: payload == "msgpack",
                 plain: types == "plain",
                 safe_ints: big_ints == "tagged",
+                view: json,
             },
         }
     }
@@ -59,7 +65,7 @@ impl Codec {
     /// The stored value of a payload; None: the reference must do it, or say why not.
     fn encode<'py>(&self, py: Python<'py>, payload: &Bound<'py, PyBytes>) -> Option<Bound<'py, PyBytes>> {
         let bytes = payload.as_bytes();
-        let work = || guarded(|| encode::encode(bytes, self.writing)).flatten();
+        let work = || guarded(|| encode::encode(bytes, &self.writing)).flatten();
         let value = if bytes.len() < LARGE { work() } else { py.allow_threads(work) };
         value.map(|value| PyBytes::new(py, &value))
     }

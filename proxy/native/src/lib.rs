@@ -37,3 +37,4 @@ mod stored;
 mod tagged;
 mod tags;
 mod tape;
+mod view;

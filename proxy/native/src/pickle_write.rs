@@ -60,6 +60,30 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
         Some(self.out)
     }
 
+    /// The pickle of a view: the tuple `(body, 200, {"Content-Type": ...})`.
+    pub fn view(mut self, body: &[u8], is_text: bool, content_type: &[u8]) -> Option<Vec<u8>> {
+        if self.protocol < 3 && !is_text {
+            return None;
+        }
+        self.out.extend_from_slice(&[0x80, self.protocol]);
+        match is_text {
+            true => self.text(body),
+            false => self.binary(body),
+        }
+        self.boundary();
+        self.integer(200);
+        self.op(b'}');
+        self.remember();
+        self.text(b"Content-Type");
+        self.text(content_type);
+        self.op(b's');
+        self.op(0x87);
+        self.remember();
+        self.op(b'.');
+        self.end_frame();
+        Some(self.out)
+    }
+
     /// Write the value at a token; where the next one is.
     fn value(&mut self, at: usize) -> usize {
         self.boundary();

@@ -272,7 +272,7 @@ fn content_type<'a>(arena: &'a Arena, headers: u32) -> &'a [u8] {
 }
 
 /// Whether a Content-Type says JSON.
-fn is_json(content_type: &[u8]) -> bool {
+pub fn is_json(content_type: &[u8]) -> bool {
     let text = std::str::from_utf8(content_type).unwrap_or("");
     let is_space = |char: char| char.is_whitespace() || ('\x1c'..='\x1f').contains(&char);
     let media_type = text.split(';').next().unwrap_or("").trim_matches(is_space).to_lowercase();

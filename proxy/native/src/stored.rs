@@ -8,6 +8,7 @@ use crate::msgpack_write::MsgpackWriter;
 use crate::node::{Arena, Node, Piece};
 use crate::present::{Presenter, Spending, MOST_BYTES_FOR_ONE};
 use crate::sink::Sink;
+use crate::view;
 
 /// How a value is read.
 #[derive(Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct Reading {
     pub plain: bool,
     /// Ints beyond 2^53 are tagged.
     pub safe_ints: bool,
+    /// The values are cached views: whether of JSON.
+    pub view: Option<bool>,
 }
 
 /// The payload of a stored value.
@@ -50,6 +53,14 @@ pub fn decode(value: &[u8], reading: Reading) -> Verdict<Vec<u8>> {
 }
 
 fn write(arena: &Arena, findings: &Findings, reading: Reading) -> Verdict<Vec<u8>> {
+    if let Some(json) = reading.view {
+        let payload = view::payload(arena, findings.root, reading, json)?;
+        return if payload.len() as u64 > reading.limits.decoded_bytes {
+            reading.limits.too_large()
+        } else {
+            Ok(payload)
+        };
+    }
     let capacity = arena.data.len() + arena.data.len() / 4 + 64;
     if reading.msgpack {
         let mut sink = MsgpackWriter::new(capacity);
