@@ -1,6 +1,7 @@
 """Stored values of every kind, read by both engines under random options."""
 
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,21 @@ def test_hostile_pickles(hostile: object) -> None:
 @settings(max_examples=400)
 def test_whatever_python_stores(value: object, protocol: int, pair: Pair) -> None:
     same(pair, stored_by_python(value, protocol))
+
+
+def test_floats() -> None:
+    """Among them ties between two shortest texts."""
+    rng = random.Random(SEED)
+    for _ in range(max(1, CASES // 1000)):
+        powers = [
+            float(rng.getrandbits(rng.choice((20, 50, 51, 52, 53)))) * 2.0 ** rng.randint(-60, 120) for _ in range(500)
+        ]
+        bits = struct.unpack(">500d", rng.randbytes(8 * 500))
+        rounded = [round(rng.uniform(-1, 1) * 10.0 ** rng.randint(-6, 17), rng.randint(0, 8)) for _ in range(500)]
+        stored = stored_by_python([*powers, *bits, *rounded, {number: None for number in powers}], 4)
+        for pair in READERS:
+            if pair.options.limits is LIMITS[0]:
+                same(pair, stored)
 
 
 def test_tampered_values() -> None:

@@ -1,7 +1,7 @@
 //! JSON, strictly as RFC 8259 has it, within the limits. What is refused here the reference reads once more, and says why.
 
 use crate::bigint::BigInt;
-use crate::json_write::plain_prefix;
+use crate::json_write::{find_either, plain_prefix};
 use crate::limits::{Limits, MAX_INT_DIGITS};
 use crate::node::Piece;
 use crate::tape::{Tape, Token};
@@ -29,7 +29,7 @@ struct Reader<'a> {
 /// Whether a key may begin with `py/`, spelled plainly or in escapes.
 pub fn may_have_tags(payload: &[u8]) -> bool {
     let mut rest = payload;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'/' || *byte == b'\\') {
+    while let Some(at) = find_either(rest, b'/', b'\\') {
         let found = match rest[at] {
             b'/' => rest[..at].ends_with(b"py"),
             _ => rest[at + 1..].starts_with(b"/") || rest[at + 1..].starts_with(b"u00"),

@@ -2,6 +2,7 @@
 //! reads once more. https://github.com/msgpack/msgpack/blob/master/spec.md
 
 use crate::bigint::BigInt;
+use crate::json_write::find_either;
 use crate::limits::{Limits, TAG_NODES};
 use crate::node::Piece;
 use crate::tape::{Tape, Token};
@@ -27,7 +28,7 @@ struct Reader<'a> {
 /// Whether a key may begin with `py/`.
 pub fn may_have_tags(payload: &[u8]) -> bool {
     let mut rest = payload;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'/') {
+    while let Some(at) = find_either(rest, b'/', b'/') {
         if rest[..at].ends_with(b"py") {
             return true;
         }
