@@ -61,7 +61,7 @@ def test_floats() -> None:
         ]
         bits = struct.unpack(">500d", rng.randbytes(8 * 500))
         rounded = [round(rng.uniform(-1, 1) * 10.0 ** rng.randint(-6, 17), rng.randint(0, 8)) for _ in range(500)]
-        stored = stored_by_python([*powers, *bits, *rounded, {number: None for number in powers}], 4)
+        stored = stored_by_python([*powers, *bits, *rounded, dict.fromkeys(powers)], 4)
         for pair in READERS:
             if pair.options.limits is LIMITS[0]:
                 same(pair, stored)

@@ -113,9 +113,10 @@ impl BigInt {
         let mut limbs = self.limbs.clone();
         let mut chunks = Vec::with_capacity(limbs.len() * 20 / CHUNK + 1);
         while !limbs.is_empty() {
-            chunks.push(divide_by_chunk(&mut limbs));
+            chunks.extend(divide_by_chunks(&mut limbs));
             trim(&mut limbs);
         }
+        trim(&mut chunks);
         let mut text = match chunks.pop() {
             None => return b"0".to_vec(),
             Some(first) => first.to_string().into_bytes(),
@@ -167,29 +168,39 @@ fn trim(limbs: &mut Vec<u64>) {
     }
 }
 
-/// Divide by 10^19 in place and say what is left. The quotient's digit is estimated with the reciprocal of the divisor
-/// (Möller and Granlund, "Improved division by invariant integers", algorithm 4): a division would take ten times as long.
-fn divide_by_chunk(limbs: &mut [u64]) -> u64 {
+/// Divide in place by 10^19, the quotient by it again, and so on; what is left each time. One pass does several, because
+/// a step has to wait for the one before, but not for those of the other divisions.
+fn divide_by_chunks(limbs: &mut [u64]) -> [u64; 4] {
+    let mut rests = [0; 4];
+    for limb in limbs.iter_mut().rev() {
+        for rest in &mut rests {
+            let (quotient, left) = divide_step(*rest, *limb);
+            *limb = quotient;
+            *rest = left;
+        }
+    }
+    rests
+}
+
+/// Divide `high * 2^64 + low` by 10^19, which is more than `high`. The quotient is estimated with the reciprocal of the
+/// divisor (Möller and Granlund, "Improved division by invariant integers", algorithm 4): a division would take ten times
+/// as long.
+#[inline]
+fn divide_step(high: u64, low: u64) -> (u64, u64) {
     // CHUNK_VALUE is normalised: its highest bit is set.
     const RECIPROCAL: u64 = (u128::MAX / CHUNK_VALUE as u128 - (1 << 64)) as u64;
-    let mut rest: u64 = 0;
-    for limb in limbs.iter_mut().rev() {
-        let low = *limb;
-        let product = u128::from(RECIPROCAL) * u128::from(rest) + (u128::from(rest) << 64 | u128::from(low));
-        let mut quotient = ((product >> 64) as u64).wrapping_add(1);
-        let mut left = low.wrapping_sub(quotient.wrapping_mul(CHUNK_VALUE));
-        if left > product as u64 {
-            quotient = quotient.wrapping_sub(1);
-            left = left.wrapping_add(CHUNK_VALUE);
-        }
-        if left >= CHUNK_VALUE {
-            quotient = quotient.wrapping_add(1);
-            left -= CHUNK_VALUE;
-        }
-        *limb = quotient;
-        rest = left;
+    let product = u128::from(RECIPROCAL) * u128::from(high) + (u128::from(high) << 64 | u128::from(low));
+    let mut quotient = ((product >> 64) as u64).wrapping_add(1);
+    let mut left = low.wrapping_sub(quotient.wrapping_mul(CHUNK_VALUE));
+    if left > product as u64 {
+        quotient = quotient.wrapping_sub(1);
+        left = left.wrapping_add(CHUNK_VALUE);
     }
-    rest
+    if left >= CHUNK_VALUE {
+        quotient = quotient.wrapping_add(1);
+        left -= CHUNK_VALUE;
+    }
+    (quotient, left)
 }
 
 #[cfg(test)]
