@@ -4,7 +4,7 @@ import os
 
 import click
 
-from proxy import __version__
+from proxy import __version__, engine
 from proxy.cli import describing, keys, scanning, serving, streams, transfer, values
 
 _COMMANDS = (
@@ -19,7 +19,7 @@ _COMMANDS = (
     epilog='Completion of commands and options: eval "$(_FLASK_CACHE_PROXY_COMPLETE=bash_source flask-cache-proxy)" '
     "in ~/.bashrc; zsh_source and fish_source for other shells.",
 )
-@click.version_option(__version__, prog_name="flask-cache-proxy")
+@click.version_option(f"{__version__} ({engine.CHOICE.name} engine)", prog_name="flask-cache-proxy")
 def main() -> None:
     """Let Go, Node and anything else read and write Flask's cache.
 

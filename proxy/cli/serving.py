@@ -14,10 +14,11 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from proxy import __version__, logs
+from proxy import __version__, engine, logs
 from proxy.cli.options import config_option, fail, settings_of, upstream_option
 from proxy.config import EmbeddedTarget, Flags, Settings, describe, load
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
+from proxy.engine import EngineError
 from proxy.listeners import ListenError, Listeners
 from proxy.loop import run_loop
 from proxy.passwords import PasswordError
@@ -65,6 +66,7 @@ def serve(
     settings = settings_of(config, flags)
     logs.configure(settings.log.level, settings.log.format)
     try:
+        engine.check()
         with ExitStack() as stack:
             for number in _ENDS:
                 stack.callback(signal.signal, number, signal.getsignal(number))
@@ -77,7 +79,7 @@ def serve(
             finally:  # what is left to be cleaned up takes no time, and nobody should cut it short
                 for number in _ENDS:
                     signal.signal(number, signal.SIG_IGN)
-    except (ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
+    except (EngineError, ListenError, EmbeddedRedisError, TlsError, PasswordError, WorkerError) as error:
         fail(str(error))
 
 
@@ -130,6 +132,13 @@ async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], 
 def _announce(workers: int) -> None:
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     several = f", {workers} workers" if workers > 1 else ""
+    if engine.CHOICE.remark:
+        _log.info("%s", engine.CHOICE.remark)
     _log.info(
-        "flask-cache-proxy %s is ready (pid %d, %s loop, Python engine%s)", __version__, os.getpid(), loop, several
+        "flask-cache-proxy %s is ready (pid %d, %s loop, %s engine%s)",
+        __version__,
+        os.getpid(),
+        loop,
+        engine.CHOICE.name,
+        several,
     )

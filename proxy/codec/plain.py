@@ -12,7 +12,7 @@ from proxy.codec import json_payload, shapes
 from proxy.codec.errors import PayloadError, UndecodableError
 from proxy.codec.limits import CodecLimits
 from proxy.codec.nodes import Collection, Instance, Key, Node, Scalar
-from proxy.codec.present import Presenter, check_tree, is_hashable
+from proxy.codec.present import JSON, Presenter, check_tree, is_hashable
 
 
 def text_of(raw: bytes) -> str:
@@ -98,7 +98,10 @@ class PlainPresenter(Presenter):
         body = content["body"]
         if depth == 0 and is_json(content_type_of(content)):
             try:
-                return read_json(body, self._limits)
+                tree = read_json(body, self._limits)
+                if self._target is JSON:
+                    return tree
+                return PlainPresenter(self._target, self._limits).present(tree)  # not every int is one there
             except PayloadError as error:
                 if error.is_over_limit:
                     raise UndecodableError(str(error)) from None

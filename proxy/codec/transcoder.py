@@ -1,8 +1,14 @@
-"""Payload <-> stored value, as one rule wants it. Bytes in, bytes out."""
+"""Payload <-> stored value, as one rule wants it. Bytes in, bytes out.
+
+The native engine comes first, where it runs; what it does not handle, and every error of a writer's, is left to the
+reference, which is all that follows.
+"""
 
 import pickle
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+from proxy import engine
 from proxy.codec import json_payload, msgpack_payload, present, stored, tags
 from proxy.codec.errors import PayloadError, UndecodableError
 from proxy.codec.limits import CodecLimits
@@ -51,12 +57,13 @@ class Options(NamedTuple):
 class Transcoder:
     """Encodes and decodes under one set of options. It keeps nothing between calls."""
 
-    __slots__ = ("_format", "_presenter", "_tags", "_target", "_view", "options")
+    __slots__ = ("_format", "_native", "_presenter", "_tags", "_target", "_view", "options")
 
-    def __init__(self, options: Options) -> None:
-        """Raises ValueError for options that do not exist."""
+    def __init__(self, options: Options, native: ModuleType | None = engine.NATIVE) -> None:
+        """`native`: the native engine; None: the reference alone. Raises ValueError for options that do not exist."""
         options.check()
         self.options = options
+        self._native = None if native is None else _native_codec(native, options)
         self._format, target = _FORMATS[options.payload]
         self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
         self._tags = tags.accepted(options.accept_tags)
@@ -65,6 +72,10 @@ class Transcoder:
 
     def encode(self, payload: bytes) -> bytes:
         """The stored value of a payload. Raises PayloadError, and nothing else."""
+        if self._native is not None:
+            stored_value: bytes | None = self._native.encode(payload)
+            if stored_value is not None:
+                return stored_value
         value = self._encode(payload)
         if len(value) > self.options.limits.decoded_bytes:  # protocol 2 takes two bytes for one beyond ASCII
             raise PayloadError(
@@ -104,6 +115,10 @@ class Transcoder:
 
     def decode(self, value: bytes) -> bytes:
         """The payload of a stored value. Raises UndecodableError, and nothing else."""
+        if self._native is not None:
+            native_payload: bytes | None = self._native.decode(value)
+            if native_payload is not None:
+                return native_payload
         limits = self.options.limits
         if len(value) > limits.decoded_bytes:
             raise UndecodableError(
@@ -137,6 +152,20 @@ class Transcoder:
         except (RecursionError, ValueError):  # a level of a set or dict takes two or three in the payload
             raise UndecodableError("nested too deep for a payload") from None
         return payload
+
+
+def _native_codec(native: ModuleType, options: Options) -> Any:
+    limits = options.limits
+    return native.Codec(
+        UndecodableError,
+        payload=options.payload,
+        types=options.types,
+        big_ints=options.big_ints,
+        pickle_protocol=options.pickle_protocol,
+        accept_tags=options.accept_tags,
+        view=options.view,
+        limits=(limits.payload_bytes, limits.decoded_bytes, limits.depth, limits.nodes),
+    )
 
 
 def _may_outgrow(value: bytes, reading: stored.Reading, limits: CodecLimits) -> bool:

@@ -1,4 +1,4 @@
-"""What a reading costs."""
+"""What a reading costs the reference; `tests/native` holds the native engine to the same budgets."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -6,10 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.codec import CodecLimits, UndecodableError, opcodes
+from proxy.codec import CodecLimits, Options, Transcoder, UndecodableError, opcodes
 from proxy.codec.machine import INSTRUCTIONS_PER_NODE, STRIDE, Handler, Machine
 from tests.codec.pickles import MEMORY, PART
-from tests.codec.samples import transcoder
 
 
 class Cost:
@@ -38,7 +37,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
         counter.instructions = 0
         tracemalloc.start()
         with suppress(UndecodableError):
-            transcoder(limits=limits).decode(stored)
+            Transcoder(Options(limits=limits), native=None).decode(stored)
         counter.peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert counter.peak < MEMORY * limits.nodes // CodecLimits().nodes + len(stored)

@@ -281,3 +281,13 @@ def test_a_signaling_nan_is_no_member(content: bytes) -> None:
     transcoder().decode(b"!\x80\x04" + member + b".")
     with pytest.raises(UndecodableError, match="unhashable"):
         transcoder().decode(b"!\x80\x04(" + member + b"\x91.")
+
+
+@pytest.mark.parametrize(
+    ("payload", "read"), [("json", b"[18446744073709551616]"), ("msgpack", b"\x91\xb418446744073709551616")]
+)
+def test_an_int_of_a_json_body_that_the_format_has_not_reads_as_text(payload: str, read: bytes) -> None:
+    json_type = headers(text("Content-Type") + text("application/json") + b"\x86")
+    body = b"]" + binary(b"[18446744073709551616]") + b"a"
+    stored = b"!" + response(headers=json_type, response=body) + b"."
+    assert transcoder(payload, types="plain").decode(stored) == read

@@ -117,7 +117,7 @@ def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy
             how["command"] = without("uvloop")
         proxy = start_proxy(*arguments, **how)
         if how.get("ready", True):
-            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, Python engine\)")[1] == request.param
+            assert proxy.wait_for_line(r"is ready \(pid \d+, (\w+) loop, \w+ engine\)")[1] == request.param
         return proxy
 
     return start

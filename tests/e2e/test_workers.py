@@ -273,7 +273,7 @@ class TestTheStart:
         early = connect(workers.unix)
         early.send(pipeline("PING"))
         with gate.open("w"):
-            proxy.wait_for_line(r"is ready \(pid \d+, \w+ loop, Python engine, 2 workers\)")
+            proxy.wait_for_line(r"is ready \(pid \d+, \w+ loop, \w+ engine, 2 workers\)")
         assert early.reply() == b"+PONG\r\n"
         assert workers.readiness() == (200, "ok\n")
         assert ask(workers.admin, "GET /startup")[0] == 200

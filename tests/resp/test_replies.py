@@ -2,13 +2,15 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 
 import hiredis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.resp import FramingError, ReplyFramer
+from proxy import engine
+from proxy.resp import FramingError, ReplyFramer, replies
 from proxy.resp.replies import MAX_HEADER_BYTES, MAX_LINE_BYTES
 from tests.resp.streams import cuts, mutated, one_by_one, pieces
 
@@ -509,7 +511,7 @@ def test_how_a_malformed_stream_is_cut_does_not_matter(data: bytes, cuts: list[i
 # -- cost ----------------------------------------------------------------------------------------------------
 
 
-class Counting(ReplyFramer):
+class Counting(replies.ReplyFramer):
     """Counts the bytes that are copied together."""
 
     __slots__ = ("joined",)
@@ -524,18 +526,27 @@ class Counting(ReplyFramer):
         return super()._join()
 
 
+counting = pytest.mark.parametrize("framers", [Counting, *([engine.NATIVE.ReplyFramer] if engine.NATIVE else [])])
+
+
+@counting
 @pytest.mark.parametrize(
     ("value", "moves"),
     [
-        (b"$100000\r\n" + b"v" * 100000 + b"\r\n", [ReplyFramer.kind, ReplyFramer.length, ReplyFramer.bulk]),
-        (b"-" + b"e" * 60000 + b"\r\n", [lambda framer: framer.starts_with(b"-MOVED "), ReplyFramer.line]),
+        (
+            b"$100000\r\n" + b"v" * 100000 + b"\r\n",
+            [methodcaller("kind"), methodcaller("length"), methodcaller("bulk")],
+        ),
+        (b"-" + b"e" * 60000 + b"\r\n", [methodcaller("starts_with", b"-MOVED "), methodcaller("line")]),
         (b">2\r\n$60000\r\n" + b"v" * 60000 + b"\r\n", [lambda framer: framer.first_bulk(70000)]),
         (b"*10000\r\n" + b"$1\r\na\r\n" * 10000, [lambda framer: framer.forward([])]),
         (b"+" + b"s" * 60000 + b"\r\n", [lambda framer: framer.forward([])]),
     ],
 )
-def test_one_byte_at_a_time_is_linear(value: bytes, moves: list[Callable[[ReplyFramer], object]]) -> None:
-    framer = Counting()
+def test_one_byte_at_a_time_is_linear(
+    framers: type[Counting], value: bytes, moves: list[Callable[[ReplyFramer], object]]
+) -> None:
+    framer = framers()
     for byte in one_by_one(value):
         framer.feed(byte)
         for move in moves:
@@ -543,8 +554,9 @@ def test_one_byte_at_a_time_is_linear(value: bytes, moves: list[Callable[[ReplyF
     assert framer.joined <= 4 * len(value) + MAX_HEADER_BYTES**2
 
 
-def test_what_comes_while_nobody_looks_is_copied_once() -> None:
-    framer = Counting()
+@counting
+def test_what_comes_while_nobody_looks_is_copied_once(framers: type[Counting]) -> None:
+    framer = framers()
     values = 20000
     for _ in range(values):
         framer.feed(b"$1\r\na\r\n")

@@ -1,0 +1,497 @@
+//! Upstream bytes -> replies, raw bytes kept: `proxy/resp/replies.py`, which has the contract. Bytes that came are kept as
+//! they came and joined once, when a look cannot do without it.
+
+use pyo3::prelude::*;
+use pyo3::sync::GILOnceCell;
+use pyo3::types::{PyBytes, PyInt, PyList, PyType};
+
+const MAX_HEADER_BYTES: usize = 64;
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// Larger numbers than any that could come true: sums of them do not overflow.
+const HUGE: i64 = i64::MAX / 16;
+
+/// FramingError of the reference, which callers catch.
+static FRAMING_ERROR: GILOnceCell<Py<PyType>> = GILOnceCell::new();
+
+#[cold]
+pub fn wrong<T>(py: Python<'_>, text: &str) -> PyResult<T> {
+    let class =
+        FRAMING_ERROR.get_or_try_init(py, || py.import("proxy.resp.errors")?.getattr("FramingError")?.extract())?;
+    Err(PyErr::from_type(class.bind(py).clone(), text.to_owned()))
+}
+
+fn find(data: &[u8], wanted: u8) -> Option<usize> {
+    data.iter().position(|byte| *byte == wanted)
+}
+
+/// Where a CRLF is, looked for in as many bytes as a header may have.
+#[inline]
+fn find_end(data: &[u8], within: usize) -> Option<usize> {
+    let data = &data[..data.len().min(within)];
+    data.windows(2).position(|pair| pair == b"\r\n")
+}
+
+fn is_line(kind: u8) -> bool {
+    matches!(kind, b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(')
+}
+
+/// How many values each counted element of an aggregate is.
+fn elements_per_count(kind: u8) -> Option<i64> {
+    match kind {
+        b'*' | b'~' | b'>' => Some(1),
+        b'%' | b'|' => Some(2),
+        _ => None,
+    }
+}
+
+/// Digits, or -1.
+#[inline]
+fn number(py: Python<'_>, text: &[u8]) -> PyResult<i64> {
+    let mut value: i64 = 0;
+    for digit in text {
+        if !digit.is_ascii_digit() {
+            return if text == b"-1" { Ok(-1) } else { wrong(py, "a header without a number") };
+        }
+        value = (value * 10 + i64::from(digit - b'0')).min(HUGE / 10);
+    }
+    if text.is_empty() {
+        return wrong(py, "a header without a number");
+    }
+    Ok(value)
+}
+
+/// Where the payload of the whole bulk at the head begins and ends.
+#[inline]
+fn whole_bulk(data: &[u8]) -> Option<(usize, usize)> {
+    let end = find_end(data, MAX_HEADER_BYTES)?;
+    let text = data.strip_prefix(b"$")?.get(..end - 1)?;
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size: usize = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let stop = size.checked_add(end + 2)?;
+    (data.get(stop..stop.checked_add(2)?)? == b"\r\n").then_some((end + 2, stop))
+}
+
+/// The bytes of the whole plain value at the head: a bulk, a null, a status or a number.
+#[inline]
+fn plain_value(data: &[u8]) -> Option<usize> {
+    match data.first()? {
+        b'$' if data.starts_with(b"$-1\r\n") => Some(5),
+        b'$' => whole_bulk(data).map(|(_, stop)| stop + 2),
+        b'+' | b':' | b'_' => {
+            let end = find_end(data, MAX_HEADER_BYTES)?;
+            (!data[..end].contains(&b'\n')).then_some(end + 2)
+        }
+        _ => None,
+    }
+}
+
+/// An incremental framer of one upstream's stream.
+pub struct Framer {
+    data: Py<PyBytes>,
+    pos: usize,
+    held: Vec<Py<PyBytes>>,
+    held_size: usize,
+    /// Known: no LF from `pos` on, nor among what is held.
+    lineless: bool,
+    /// Of the value being forwarded, nested ones included.
+    values_left: i64,
+    /// Bytes of the bulk being forwarded, its CRLF included.
+    bulk_left: usize,
+    /// Inside a line being forwarded, of which a CR was the last byte.
+    in_line: bool,
+    after_cr: bool,
+    /// Bytes that were copied together so far.
+    pub joined: usize,
+}
+
+impl Framer {
+    pub fn new(py: Python<'_>) -> Self {
+        Framer {
+            data: PyBytes::new(py, b"").unbind(),
+            pos: 0,
+            held: Vec::new(),
+            held_size: 0,
+            lineless: false,
+            values_left: 0,
+            bulk_left: 0,
+            in_line: false,
+            after_cr: false,
+            joined: 0,
+        }
+    }
+
+    pub fn feed(&mut self, data: Bound<'_, PyBytes>) {
+        let py = data.py();
+        let bytes = data.as_bytes();
+        if bytes.is_empty() {
+            return;
+        }
+        if self.is_empty(py) && self.held.is_empty() {
+            self.data = data.unbind();
+            self.pos = 0;
+            self.lineless = false;
+            return;
+        }
+        self.held_size += bytes.len();
+        self.lineless = self.lineless && !bytes.contains(&b'\n');
+        self.held.push(data.unbind());
+    }
+
+    pub fn let_go(&mut self, py: Python<'_>) {
+        if self.is_empty(py) {
+            self.data = PyBytes::new(py, b"").unbind();
+            self.pos = 0;
+        }
+    }
+
+    /// Bytes received and not yet moved.
+    pub fn size(&self, py: Python<'_>) -> usize {
+        self.held_size + self.data.as_bytes(py).len() - self.pos
+    }
+
+    pub fn is_forwarding(&self) -> bool {
+        self.values_left > 0
+    }
+
+    pub fn kind(&mut self, py: Python<'_>) -> PyResult<u8> {
+        if self.is_empty(py) && !self.join(py)? {
+            return Ok(0);
+        }
+        match self.data.as_bytes(py)[self.pos] {
+            0 => unknown(py, 0),
+            kind => Ok(kind),
+        }
+    }
+
+    pub fn starts_with(&mut self, py: Python<'_>, prefix: &[u8]) -> PyResult<Option<bool>> {
+        loop {
+            let rest = &self.data.as_bytes(py)[self.pos..];
+            let there = &rest[..rest.len().min(prefix.len())];
+            if there == prefix {
+                return Ok(Some(true));
+            }
+            if there.len() == prefix.len() || !prefix.starts_with(there) {
+                return Ok(Some(false));
+            }
+            let needed = there.len() + 1;
+            if !self.wait(py, needed)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    pub fn length<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let end = match self.header_end(py, 0)? {
+            Some(end) => end,
+            None => return Ok(None),
+        };
+        let text = self.between(py, self.pos + 1, end);
+        let number = number(py, text)?;
+        if number < HUGE / 10 {
+            return Ok(Some(number.into_pyobject(py)?.into_any()));
+        }
+        let int = py.get_type::<PyInt>();
+        Ok(Some(int.call1((PyBytes::new(py, text),))?))
+    }
+
+    pub fn first_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let end = match self.header_end(py, 0)? {
+            Some(end) => end,
+            None => return Ok(None),
+        };
+        if number(py, self.between(py, self.pos + 1, end))? <= 0 {
+            return Ok(Some(PyBytes::new(py, b"")));
+        }
+        let header = end + 2 - self.pos; // from here on positions count from `pos`: a join moves it
+        if self.pos + header == self.data.as_bytes(py).len() && !self.wait(py, header + 1)? {
+            return Ok(None);
+        }
+        if self.data.as_bytes(py)[self.pos + header] != b'$' {
+            return Ok(Some(PyBytes::new(py, b"")));
+        }
+        let end = match self.header_end(py, header)? {
+            Some(end) => end,
+            None => return Ok(None),
+        };
+        let size = number(py, self.between(py, self.pos + header + 1, end))?;
+        let size = match usize::try_from(size) {
+            Ok(size) if size <= limit => size,
+            _ => return Ok(Some(PyBytes::new(py, b""))),
+        };
+        let start = end + 2 - self.pos;
+        if self.data.as_bytes(py).len() - self.pos < start + size && !self.wait(py, start + size)? {
+            return Ok(None);
+        }
+        let rest = &self.data.as_bytes(py)[self.pos..];
+        Ok(Some(PyBytes::new(py, &rest[start..start + size])))
+    }
+
+    pub fn short_line<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut end = find_end(&self.data.as_bytes(py)[self.pos..], limit);
+        if end.is_none() && self.data.as_bytes(py).len() - self.pos < limit {
+            self.join(py)?;
+            end = find_end(&self.data.as_bytes(py)[self.pos..], limit);
+        }
+        let rest = &self.data.as_bytes(py)[self.pos..];
+        Ok(match end {
+            Some(end) => Some(PyBytes::new(py, &rest[..end + 2])),
+            None if rest.len() >= limit => Some(PyBytes::new(py, b"")),
+            None => None,
+        })
+    }
+
+    pub fn line<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let end = if self.lineless { None } else { self.line_feed(py)? };
+        let end = match end {
+            Some(end) => end,
+            None if self.size(py) >= MAX_LINE_BYTES => return wrong(py, "a line without end"),
+            None => {
+                self.lineless = true;
+                return Ok(None);
+            }
+        };
+        if end == self.pos || self.data.as_bytes(py)[end - 1] != b'\r' {
+            return wrong(py, "a line without its CR");
+        }
+        Ok(Some(self.take(py, end + 1)))
+    }
+
+    pub fn enter<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        Ok(self.header_end(py, 0)?.map(|end| self.take(py, end + 2)))
+    }
+
+    pub fn bulk<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let end = match self.header_end(py, 0)? {
+            Some(end) => end,
+            None => return Ok(None),
+        };
+        let size = match usize::try_from(number(py, self.between(py, self.pos + 1, end))?) {
+            Ok(size) => size,
+            Err(_) => return wrong(py, "a null in place of a bulk"),
+        };
+        let whole = end + 2 + size + 2 - self.pos;
+        if self.data.as_bytes(py).len() - self.pos < whole && !self.wait(py, whole)? {
+            return Ok(None);
+        }
+        let bulk = &self.data.as_bytes(py)[self.pos..self.pos + whole];
+        if !bulk.ends_with(b"\r\n") {
+            return wrong(py, "a bulk without its CRLF");
+        }
+        let payload = PyBytes::new(py, &bulk[whole - 2 - size..whole - 2]);
+        self.pos += whole;
+        Ok(Some(payload))
+    }
+
+    pub fn forward(&mut self, py: Python<'_>, out: &Bound<'_, PyList>) -> PyResult<bool> {
+        loop {
+            if self.forward_what_is_there(py, out)? {
+                return Ok(true);
+            }
+            if !self.join(py)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    pub fn whole_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> Option<Bound<'py, PyBytes>> {
+        let rest = &self.data.as_bytes(py)[self.pos..];
+        let (start, stop) = whole_bulk(rest).filter(|(start, stop)| stop - start <= limit)?;
+        let payload = PyBytes::new(py, &rest[start..stop]);
+        self.pos += stop + 2;
+        Some(payload)
+    }
+
+    pub fn forward_plain(&mut self, py: Python<'_>, most: usize, out: &Bound<'_, PyList>) -> PyResult<usize> {
+        let whole = self.data.clone_ref(py);
+        let data = whole.as_bytes(py);
+        let (mut pos, mut count) = (self.pos, 0);
+        while count < most {
+            match plain_value(&data[pos..]) {
+                Some(size) => pos += size,
+                None => break,
+            }
+            count += 1;
+        }
+        if count > 0 {
+            out.append(PyBytes::new(py, &data[self.pos..pos]))?;
+            self.pos = pos;
+            self.lineless = false;
+        }
+        Ok(count)
+    }
+
+    pub fn is_empty(&self, py: Python<'_>) -> bool {
+        self.pos == self.data.as_bytes(py).len()
+    }
+
+    /// The text of a header; empty if there is not even a type byte.
+    #[inline]
+    fn between<'py>(&'py self, py: Python<'py>, start: usize, end: usize) -> &'py [u8] {
+        self.data.as_bytes(py).get(start..end).unwrap_or(b"")
+    }
+
+    fn forward_what_is_there(&mut self, py: Python<'_>, out: &Bound<'_, PyList>) -> PyResult<bool> {
+        let whole = self.data.clone_ref(py);
+        let data = whole.as_bytes(py);
+        let mut pos = self.pos;
+        let mut left = self.values_left;
+        let mut outermost = left == 0;
+        if outermost {
+            left = 1;
+        }
+        while left > 0 && pos < data.len() {
+            if self.bulk_left > 0 {
+                pos = self.skip_bulk(py, data, pos)?;
+                left -= i64::from(self.bulk_left == 0);
+                continue;
+            }
+            let kind = data[pos];
+            if self.in_line || is_line(kind) {
+                pos = self.skip_line(py, data, pos)?;
+                left -= i64::from(!self.in_line);
+                continue;
+            }
+            let end = match find_end(&data[pos..], MAX_HEADER_BYTES) {
+                Some(end) => pos + end,
+                None if data.len() - pos >= MAX_HEADER_BYTES => return wrong(py, "a header without end"),
+                None => break,
+            };
+            let count = number(py, data.get(pos + 1..end).unwrap_or(b""))?;
+            pos = end + 2;
+            if matches!(kind, b'$' | b'=' | b'!') {
+                match usize::try_from(count) {
+                    Err(_) => left -= 1,
+                    Ok(size) => self.bulk_left = size + 2,
+                }
+            } else if let Some(elements) = elements_per_count(kind) {
+                // Pushes and attributes may stand between the elements of an aggregate and are none of them.
+                let counted = outermost || !matches!(kind, b'>' | b'|');
+                left = (left + count.max(0) * elements - i64::from(counted)).min(HUGE);
+            } else {
+                return unknown(py, kind);
+            }
+            outermost = false;
+        }
+        if pos > self.pos {
+            out.append(match self.pos == 0 && pos == data.len() {
+                true => whole.bind(py).clone(),
+                false => PyBytes::new(py, &data[self.pos..pos]),
+            })?;
+            self.pos = pos;
+            self.lineless = false;
+            // Not begun is not "one to go": until a first byte has moved, the value is still untouched.
+            self.values_left = left;
+        }
+        Ok(left == 0)
+    }
+
+    /// Move past what is there of the bulk being forwarded; its last two bytes must be a CRLF.
+    fn skip_bulk(&mut self, py: Python<'_>, data: &[u8], pos: usize) -> PyResult<usize> {
+        let step = self.bulk_left.min(data.len() - pos);
+        let stop = pos + step;
+        self.bulk_left -= step;
+        let whole = match self.bulk_left {
+            // With a step of one the CR was the last byte of an earlier one, and seen there.
+            0 => data[stop - 1] == b'\n' && (step == 1 || data[stop - 2] == b'\r'),
+            1 => data[stop - 1] == b'\r',
+            _ => true,
+        };
+        if !whole {
+            return wrong(py, "a bulk without its CRLF");
+        }
+        Ok(stop)
+    }
+
+    /// Move past what is there of the line being forwarded.
+    fn skip_line(&mut self, py: Python<'_>, data: &[u8], pos: usize) -> PyResult<usize> {
+        let rest = &data[pos..];
+        let end = match find(rest, b'\n') {
+            Some(end) => end,
+            None => {
+                self.in_line = true;
+                self.after_cr = rest.ends_with(b"\r");
+                return Ok(data.len());
+            }
+        };
+        if !(if end > 0 { rest[end - 1] == b'\r' } else { self.after_cr }) {
+            return wrong(py, "a line without its CR");
+        }
+        self.in_line = false;
+        Ok(pos + end + 1)
+    }
+
+    fn take<'py>(&mut self, py: Python<'py>, stop: usize) -> Bound<'py, PyBytes> {
+        let piece = PyBytes::new(py, &self.data.as_bytes(py)[self.pos..stop]);
+        self.pos = stop;
+        piece
+    }
+
+    /// Where the CRLF of the header begins that is `offset` bytes behind the head; None: need more.
+    #[inline]
+    fn header_end(&mut self, py: Python<'_>, offset: usize) -> PyResult<Option<usize>> {
+        loop {
+            let start = self.pos + offset;
+            let data = self.data.as_bytes(py);
+            let rest = data.get(start..).unwrap_or(b"");
+            if let Some(end) = find_end(rest, MAX_HEADER_BYTES) {
+                return Ok(Some(start + end));
+            }
+            if rest.len() >= MAX_HEADER_BYTES {
+                return wrong(py, "a header without end");
+            }
+            if !self.join(py)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Where the first LF from the head on is, joined only if it is there; None: need more.
+    fn line_feed(&mut self, py: Python<'_>) -> PyResult<Option<usize>> {
+        let within = |data: &[u8]| find(&data[..data.len().min(MAX_LINE_BYTES)], b'\n');
+        let end = within(&self.data.as_bytes(py)[self.pos..]);
+        if end.is_none() && self.held.iter().any(|piece| piece.as_bytes(py).contains(&b'\n')) {
+            self.join(py)?;
+            return Ok(within(self.data.as_bytes(py)));
+        }
+        Ok(end.map(|end| self.pos + end))
+    }
+
+    /// Whether `size` bytes from the head on are there, joined only if they are.
+    fn wait(&mut self, py: Python<'_>, size: usize) -> PyResult<bool> {
+        Ok(self.size(py) >= size && self.join(py)?)
+    }
+
+    /// Put what is held behind `data`; false: nothing is held.
+    fn join(&mut self, py: Python<'_>) -> PyResult<bool> {
+        if self.held.is_empty() {
+            return Ok(false);
+        }
+        let size = self.size(py);
+        let rest = &self.data.as_bytes(py)[self.pos..];
+        let joined = PyBytes::new_with(py, size, |buffer| {
+            let mut at = rest.len();
+            buffer[..at].copy_from_slice(rest);
+            for piece in &self.held {
+                let piece = piece.as_bytes(py);
+                buffer[at..at + piece.len()].copy_from_slice(piece);
+                at += piece.len();
+            }
+            Ok(())
+        })?
+        .unbind();
+        self.joined += size;
+        self.data = joined;
+        self.pos = 0;
+        self.held.clear();
+        self.held_size = 0;
+        Ok(true)
+    }
+}
+
+#[cold]
+fn unknown<T>(py: Python<'_>, kind: u8) -> PyResult<T> {
+    wrong(py, &format!("unknown reply type {:#04x}", kind))
+}
