@@ -1,6 +1,8 @@
 """Settings -> policy and upstream: where what an operator wrote becomes what a session does, and on whom."""
 
-from proxy import passwords
+from typing import Final, NamedTuple
+
+from proxy import engine, passwords
 from proxy.codec import CodecLimits, Options, Transcoder
 from proxy.config import Rule as RuleSettings
 from proxy.config import SentinelTarget, Settings, TcpTarget, UnixTarget
@@ -14,8 +16,22 @@ from proxy.session import Gate
 from proxy.tls import ClientTls
 from proxy.upstream import Login, Upstream
 
-_BRIEF_NODES = 2000
-_BRIEF_DECODED_BYTES = 128 * 1024
+
+class _Inline(NamedTuple):
+    """What one turn of the event loop may convert by itself, some 2 ms of it."""
+
+    encode_bytes: int
+    decode_bytes: int
+    nodes: int
+    """Of one value, as the bytes that it may become: some 4 ms at the worst."""
+    decoded_bytes: int
+
+
+_INLINE: Final = (
+    _Inline(encode_bytes=64 * 1024, decode_bytes=16 * 1024, nodes=2000, decoded_bytes=128 * 1024)
+    if engine.NATIVE is None
+    else _Inline(encode_bytes=512 * 1024, decode_bytes=256 * 1024, nodes=10_000, decoded_bytes=512 * 1024)
+)
 
 
 def policy_for(settings: Settings, payload: str, metrics: Metrics | None = None) -> Policy:
@@ -34,6 +50,8 @@ def policy_for(settings: Settings, payload: str, metrics: Metrics | None = None)
         ),
         pending_commands=settings.limits.pending_commands,
         buffered_bytes=settings.limits.buffered_bytes,
+        inline_encode_bytes=_INLINE.encode_bytes,
+        inline_decode_bytes=_INLINE.decode_bytes,
     )
     guard = Guard(
         allow_all_scripts=settings.guard.scripts == "allow",
@@ -70,9 +88,9 @@ def upstream_for(settings: Settings) -> Upstream:
 
 
 def _brief(limits: CodecLimits) -> CodecLimits:
-    """What one value may cost the event loop, some 4 ms at the worst; whatever exceeds it goes to the converter."""
+    """What one value may cost the event loop; whatever exceeds it goes to the converter."""
     return limits._replace(
-        nodes=min(limits.nodes, _BRIEF_NODES), decoded_bytes=min(limits.decoded_bytes, _BRIEF_DECODED_BYTES)
+        nodes=min(limits.nodes, _INLINE.nodes), decoded_bytes=min(limits.decoded_bytes, _INLINE.decoded_bytes)
     )
 
 

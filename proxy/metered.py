@@ -1,21 +1,31 @@
-"""A transcoder that counts what it does, and takes the time."""
+"""A transcoder that counts what it does, and now and then takes the time."""
 
+from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
 from proxy.codec import CodecError, Options, Transcoder
 from proxy.metrics import Metrics, key
 from proxy.session import Conversion, Converted, Half
 
+_SAMPLE: Final = 16
+"""Of so many values one is timed: to look at the clock takes as long as to convert a small one."""
+
 
 class _Direction:
     """What is counted one way."""
 
-    __slots__ = ("_failures", "_labels", "done")
+    __slots__ = ("_failures", "_labels", "observe", "values")
 
     def __init__(self, metrics: Metrics, *labels: str) -> None:
         self._labels = labels
         self._failures = metrics.transcoding_failures
-        self.done = metrics.histogram("transcoding_seconds", *labels).observe
+        self.values = metrics.tally("transcoded", *labels)
+        self.observe = metrics.histogram("transcoding_seconds", *labels).observe
+
+    def done(self, seconds: float) -> None:
+        self.values.count += 1
+        self.observe(seconds)
 
     def failed(self, error: CodecError) -> None:
         self._failures[key(*self._labels, "limit" if error.is_over_limit else "invalid")] += 1
@@ -35,27 +45,27 @@ class MeteredTranscoder(Transcoder):
 
     def encode(self, payload: bytes) -> bytes:
         """See Transcoder."""
-        began = perf_counter()
-        try:
-            value = super().encode(payload)
-        except CodecError as error:
-            if not (self._is_brief and error.is_over_limit):
-                self._encoding.failed(error)
-            raise
-        self._encoding.done(perf_counter() - began)
-        return value
+        return self._convert(self._encoding, Transcoder.encode, payload)
 
     def decode(self, value: bytes) -> bytes:
         """See Transcoder."""
-        began = perf_counter()
+        return self._convert(self._decoding, Transcoder.decode, value)
+
+    def _convert(self, direction: _Direction, convert: Callable[[Transcoder, bytes], bytes], value: bytes) -> bytes:
+        values = direction.values
         try:
-            payload = super().decode(value)
+            if values.count % _SAMPLE:
+                result = convert(self, value)
+            else:
+                began = perf_counter()
+                result = convert(self, value)
+                direction.observe(perf_counter() - began)
         except CodecError as error:
             if not (self._is_brief and error.is_over_limit):
-                self._decoding.failed(error)
+                direction.failed(error)
             raise
-        self._decoding.done(perf_counter() - began)
-        return payload
+        values.count += 1
+        return result
 
     def count(self, half: Half, result: Converted, seconds: float) -> None:
         """What another process has done in its place."""

@@ -59,13 +59,16 @@ FAMILIES: Final = {
     "sent_bytes": Family("counter", "sent_bytes", "Bytes handed to a side.", ("side",)),
     "commands": Family("counter", "commands", "Commands of clients, by those that the proxy knows.", ("command",)),
     "refusals": Family("counter", "refused_commands", "Commands that the proxy refused, bad payloads among them."),
+    "transcoded": Family(
+        "counter", "transcoded_values", "Values encoded and decoded.", ("direction", "payload", "rule")
+    ),
     "transcoding_failures": Family(
         "counter", "transcoding_failures", "Values that were not.", ("direction", "payload", "rule", "reason")
     ),
     "transcoding_seconds": Family(
         "histogram",
         "transcoding_seconds",
-        "Time to encode or decode a value, with its wait for the converter if it went there.",
+        "Time to encode or decode a value: one in 16, and all that went to the converter, with their wait for it.",
         ("direction", "payload", "rule"),
     ),
     "conversions": Family("counter", "offloaded_conversions", "Conversions done in the converter process.", ("half",)),
@@ -95,6 +98,24 @@ class Traffic:
     def __init__(self) -> None:
         """None yet."""
         self.received_client = self.received_upstream = self.sent_client = self.sent_upstream = 0
+
+
+class Count:
+    """A count under one set of labels, until it is told: a plain attribute, to be added to."""
+
+    __slots__ = ("_family", "_key", "_told", "count")
+
+    def __init__(self, family: Counter[str], labels: tuple[str, ...]) -> None:
+        """See `Metrics.tally`."""
+        self._family = family
+        self._key = key(*labels)
+        self.count = self._told = 0
+
+    def tell(self) -> None:
+        """Add what is new to the counts of the family."""
+        if self.count != self._told:
+            self._family[self._key] += self.count - self._told
+            self._told = self.count
 
 
 class Histogram:
@@ -145,6 +166,7 @@ class Metrics:
     sent_bytes: Counter[str] = field(default_factory=_counter)
     commands: Counter[str] = field(default_factory=_counter)
     refusals: int = 0
+    transcoded: Counter[str] = field(default_factory=_counter)
     transcoding_failures: Counter[str] = field(default_factory=_counter)
     transcoding_seconds: Counter[str] = field(default_factory=_counter)
     conversions: Counter[str] = field(default_factory=_counter)
@@ -154,18 +176,24 @@ class Metrics:
     paused: Counter[str] = field(default_factory=_counter)
     loop_lag_seconds: Counter[str] = field(default_factory=_counter)
     traffic: Traffic = field(default_factory=Traffic)
-    _histograms: list[Histogram] = field(default_factory=list)
+    _untold: list[Count | Histogram] = field(default_factory=list)
 
     def histogram(self, name: str, *labels: str) -> Histogram:
         """For observations of the family that is the attribute `name`, under the values of its labels."""
         made = Histogram(getattr(self, name), labels)
-        self._histograms.append(made)
+        self._untold.append(made)
+        return made
+
+    def tally(self, name: str, *labels: str) -> Count:
+        """For a count of the family that is the attribute `name`, under the values of its labels."""
+        made = Count(getattr(self, name), labels)
+        self._untold.append(made)
         return made
 
     def snapshot(self) -> Snapshot:
         """The numbers as they are now."""
-        for histogram in self._histograms:
-            histogram.tell()
+        for each in self._untold:
+            each.tell()
         traffic = self.traffic
         self.received_bytes.update(client=traffic.received_client, upstream=traffic.received_upstream)
         self.sent_bytes.update(client=traffic.sent_client, upstream=traffic.sent_upstream)

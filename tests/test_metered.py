@@ -13,14 +13,24 @@ STORED = b"!\x80\x04K\x01."
 
 
 def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
-    """How many values have taken how long, by direction and rule."""
+    """How many values, by direction and rule."""
     metrics.snapshot()
-    counts: dict[tuple[str, str], float] = {}
-    for labels, count in metrics.transcoding_seconds.items():
-        direction, _, rule, bucket = labels.split("\x1f")
-        if bucket != "sum":
-            counts[direction, rule] = counts.get((direction, rule), 0) + count
-    return counts
+    return {(labels.split("\x1f")[0], labels.split("\x1f")[2]): count for labels, count in metrics.transcoded.items()}
+
+
+def timed(metrics: Metrics) -> float:
+    """How many of them were timed."""
+    metrics.snapshot()
+    return sum(count for labels, count in metrics.transcoding_seconds.items() if not labels.endswith("sum"))
+
+
+def test_one_in_16_is_timed() -> None:
+    metrics = Metrics("0")
+    transcoder = MeteredTranscoder(Options(), metrics, "r")
+    for _ in range(33):
+        transcoder.encode(b"1")
+    assert counted(metrics) == {("encode", "r"): 33}
+    assert timed(metrics) == 3
 
 
 def test_each_direction_counts_what_it_has_done() -> None:
@@ -65,4 +75,5 @@ def test_what_another_process_has_done_counts_too() -> None:
     metered.count(Conversion(Half.REQUESTS, transcoder, b"{"), PayloadError("bad"), 0.5)
     metered.count(Conversion(Half.REPLIES, transcoder, STORED), b"1", 0.5)
     assert counted(metrics) == {("encode", "r"): 1, ("decode", "r"): 1}
+    assert timed(metrics) == 2
     assert metrics.transcoding_failures == {key("encode", "json", "r", "invalid"): 1}

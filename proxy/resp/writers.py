@@ -33,7 +33,12 @@ def command(*args: bytes) -> bytes:
     size = sum(map(len, args))
     if size > _LARGE and size > _LARGE_ARGUMENTS * len(args):
         return _large_command(args)
-    packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub means a tuple of any length
+    return small_command(args)
+
+
+def small_command(args: Sequence[bytes]) -> bytes:
+    """The same, for what is known to be small."""
+    packed: bytes = pack_command(tuple(args))  # type: ignore[arg-type]  # its stub means a tuple of any length
     return packed
 
 

@@ -46,23 +46,21 @@ class Decoder:
         A small value may become a large one, so both count.
         """
         self._budget -= len(stored)
-        result = self._decode_here(entry, stored) if self._budget >= 0 else None
-        if result is not None:
-            return self._reply(entry, stored, result)
+        if self._budget >= 0:
+            try:
+                payload = entry.rule.brief.decode(stored)
+            except CodecError as error:
+                if not error.is_over_limit:
+                    return self.undecodable(entry, error, stored)
+            else:
+                self._budget -= len(payload)
+                return writers.bulk(payload)
         self._waiting = entry, stored
         if self._budget < 0 and len(stored) <= self.limits.inline_decode_bytes:
             self.wants_turn = True
         else:
             self.conversions.append(Conversion(Half.REPLIES, entry.rule.transcoder, stored))
         return None
-
-    def _decode_here(self, entry: Decode, stored: bytes) -> Converted | None:
-        try:
-            payload = entry.rule.brief.decode(stored)
-        except CodecError as error:
-            return None if error.is_over_limit else error
-        self._budget -= len(payload)
-        return payload
 
     def take_turn(self) -> bytes | None:
         """As `decode`, for what waits for this turn."""
@@ -76,9 +74,6 @@ class Decoder:
         if self._waiting is None:
             return None
         (entry, stored), self._waiting = self._waiting, None
-        return self._reply(entry, stored, result)
-
-    def _reply(self, entry: Decode, stored: bytes, result: Converted) -> bytes:
         return self.undecodable(entry, result, stored) if isinstance(result, CodecError) else writers.bulk(result)
 
     def too_large(self, entry: Decode, size: int) -> bytes:

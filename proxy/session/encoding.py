@@ -78,6 +78,18 @@ class Encoder:
         """Bytes of the request that waits."""
         return 0 if self._waiting is None else _OBJECT * len(self._waiting.args) + sum(map(len, self._waiting.args))
 
+    def encode_one(self, rule: Rule, payload: bytes) -> Converted | None:
+        """What becomes of a value that stands alone, as most do; None: it takes an `Encoding`."""
+        size = len(payload)
+        if size > self._bytes or self._steps <= 0:
+            return None
+        self._steps -= 1
+        self._bytes -= size
+        try:
+            return rule.brief.encode(payload)
+        except CodecError as error:
+            return None if error.is_over_limit else error
+
     def encode(self, encoding: Encoding) -> bool:
         """Encode what this turn still bears; True: the request is through. False: it waits, until `go_on` gives it."""
         while not encoding.is_over:

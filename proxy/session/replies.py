@@ -133,16 +133,8 @@ class ReplyHalf:
         conversation, entries = self._conversation, self._conversation.entries
         if not entries or self._levels or conversation.in_multi or conversation.monitoring or self._framer.forwarding:
             return False
-        head = entries[0]
-        if type(head) is Decode:
-            stored = self._framer.whole_bulk(self._limits.codec.decoded_bytes)
-            if stored is None:
-                return False
-            reply = self.decoder.decode(head, stored)
-            if reply is not None:
-                self.out.append(reply)
-                conversation.pending_bytes -= entries.popleft().size
-            return True
+        if type(entries[0]) is Decode:
+            return self._run_of_values()
         most = 0
         for entry in entries:
             if entry is not PASS:
@@ -152,6 +144,21 @@ class ReplyHalf:
         for _ in range(moved):
             entries.popleft()
         return moved > 0
+
+    def _run_of_values(self) -> bool:
+        entries, framer, most = self._conversation.entries, self._framer, self._limits.codec.decoded_bytes
+        before = self._steps
+        while entries and self._steps > 0 and type(entry := entries[0]) is Decode:
+            stored = framer.whole_bulk(most)
+            if stored is None:
+                break
+            self._steps -= 1
+            reply = self.decoder.decode(entry, stored)
+            if reply is None:
+                break
+            self.out.append(reply)
+            entries.popleft()  # it holds no memory: all of a kind are one
+        return self._steps < before
 
     def _next(self) -> bool:
         """One step; False: need more."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
+from proxy.codec import CodecError
 from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
 from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
@@ -229,9 +230,16 @@ class RequestHalf:
         if plan is None or not plan.fits(args):
             self._take_managed(command, args, raw, [rule])
         elif plan.value is None:
-            self._owe(raw, plan.entry)
-        else:
+            self._conversation.entries.append(plan.entry)
+            self.out.append(raw)
+        elif rule.default_ttl or (result := self.encoder.encode_one(rule, args[plan.value])) is None:
             self._encode(Encoding(managed.with_expiry(command, args, rule), ((rule, plan.value),), plan.entry))
+        elif isinstance(result, CodecError):
+            self._refuse(f"{OURS}{result}; nothing was stored")
+        else:
+            args[plan.value] = result
+            self._conversation.entries.append(plan.entry)
+            self.out.append(writers.small_command(args))
 
     def _take(self, command: Command | None, request: Request) -> None:
         args, raw = request
