@@ -91,19 +91,19 @@ def holds(said: Said, answered: str) -> bool:
 def promises(code: str, comment: str) -> Iterator[str]:
     """What each print of a program is said to print, in the comment behind it."""
     for line in code.splitlines():
-        if re.match(r"(print|console\.log)\(", line):
+        if re.match(r"\s*(print|console\.log)\(", line):
             _, found, promise = line.rpartition(f" {comment} ")
             assert found, line
             yield promise
 
 
-def go_module(at: Path, files: dict[str, str]) -> str:
-    """A Go module with these files, and all that the tests' programs may import; gives back the go command."""
+def go_module(at: Path, files: dict[str, str], like: Path = HERE / "go") -> str:
+    """A Go module with these files, which may import what `like` does; gives back the go command."""
     go = shutil.which("go")
     if go is None:
         missing("go is not installed")
     for name in ("go.mod", "go.sum"):
-        shutil.copy(HERE / "go" / name, at)
+        shutil.copy(like / name, at)
     for name, source in files.items():
         (at / name).write_text(source)
     gofmt = [str(Path(str(go)).parent / "gofmt"), "-l", "."]
