@@ -15,6 +15,8 @@ from proxy.metrics import FAMILIES, Metrics
 ROOT = Path(__file__).parent.parent
 PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+SOURCES = sorted((ROOT / "proxy").rglob("*.py"))
+VARIABLE = re.compile(r"\bFLASK_CACHE_PROXY_[A-Z_]+\b")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 every_paper = pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
@@ -52,8 +54,8 @@ def test_a_setting_that_is_named_exists(paper: Path) -> None:
 
 @every_paper
 def test_a_variable_that_is_named_exists(paper: Path) -> None:
-    named = set(re.findall(r"\bFLASK_CACHE_PROXY_[A-Z_]+\b", paper.read_text()))
-    assert named <= {*environment_twins()}
+    read = {*environment_twins(), *VARIABLE.findall("".join(path.read_text() for path in SOURCES))}
+    assert {*VARIABLE.findall(paper.read_text())} <= read
 
 
 @every_paper

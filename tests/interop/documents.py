@@ -106,6 +106,9 @@ def go_module(at: Path, files: dict[str, str], like: Path = HERE / "go") -> str:
         shutil.copy(like / name, at)
     for name, source in files.items():
         (at / name).write_text(source)
+    fetched = subprocess.run([str(go), "mod", "download"], cwd=at, capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        missing(f"the modules are not to be had (go mod download): {fetched.stderr}")
     gofmt = [str(Path(str(go)).parent / "gofmt"), "-l", "."]
     formatted = subprocess.run(gofmt, cwd=at, capture_output=True, text=True, check=True)
     assert formatted.stdout == ""
