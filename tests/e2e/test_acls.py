@@ -12,6 +12,7 @@ from flask_caching import Cache
 
 from proxy.cli import main
 from tests.e2e.conftest import PrivateRedis, StartProxy, client_of
+from tests.e2e.wire import Wire
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "security.md").read_text()
 (USERS,) = re.findall(r"^```redis\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
@@ -37,6 +38,11 @@ def user(guarded: PrivateRedis, name: str) -> redis.Redis:
     return redis.Redis(
         unix_socket_path=guarded.unix, username=name, password=secret.get(name, f"{name.upper()}-SECRET")
     )
+
+
+def administrator(guarded: PrivateRedis) -> redis.Redis:
+    """Who may do everything, and is none of the document's."""
+    return redis.Redis(unix_socket_path=guarded.unix, username="admin", password="ADMIN-SECRET")
 
 
 @pytest.fixture
@@ -148,7 +154,7 @@ def test_tools_look_inside_and_fill(guarded: PrivateRedis, cache: Cache, tmp_pat
 
 def test_without_set_they_only_look(guarded: PrivateRedis, cache: Cache) -> None:
     cache.set("tea", 1)
-    with redis.Redis(unix_socket_path=guarded.unix, username="admin", password="ADMIN-SECRET") as admin:
+    with administrator(guarded) as admin:
         admin.execute_command("ACL", "SETUSER", "looking-inside", "-set")
     for command in (("get", "flask_cache_tea"), ("inspect", "flask_cache_tea"), ("scan",), ("export",)):
         assert looking(guarded, *command).exit_code == 0
@@ -158,7 +164,8 @@ def test_without_set_they_only_look(guarded: PrivateRedis, cache: Cache) -> None
     assert cache.get("tea") == 1
 
 
-ATTEMPTS = [
+BY_KEY = [
+    "GET flask_cache_a",
     "SET flask_cache_a {pickle}",
     "SETRANGE flask_cache_a 0 {pickle}",
     "MSET session:1 x flask_cache_a {pickle}",
@@ -166,12 +173,13 @@ ATTEMPTS = [
     "COPY session:pickle flask_cache_a",
     "COPY session:pickle flask_cache_a DB 1",
     "BITOP NOT flask_cache_a session:pickle",
-    "SORT session:list STORE flask_cache_a",
     "LMOVE session:list flask_cache_a LEFT LEFT",
-    "RESTORE flask_cache_a 0 x",
     "EVAL return(redis.call('SET','flask_cache_a',ARGV[1])) 0 {pickle}",
     "EVAL return(redis.call('SET',KEYS[1],ARGV[1])) 1 flask_cache_a {pickle}",
-    "GET flask_cache_a",
+]
+BY_COMMAND = [
+    "SORT session:list BY nosort GET # STORE flask_cache_a",
+    "RESTORE flask_cache_a 0 x",
     "MIGRATE 127.0.0.1 1 flask_cache_a 0 1",
     "SWAPDB 0 1",
     "REPLICAOF 127.0.0.1 1",
@@ -183,17 +191,32 @@ ATTEMPTS = [
 ]
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_everybody_else_is_kept_away(guarded: PrivateRedis, attempt: str) -> None:
+def attempt(client: redis.Redis, words: str) -> None:
+    """Send a command, with something to work on."""
+    assert client.set("session:pickle", PICKLE)
+    assert client.rpush("session:list", PICKLE)
+    client.execute_command(*(PICKLE if word == "{pickle}" else word for word in words.split(" ")))
+
+
+@pytest.mark.parametrize("words", BY_KEY + BY_COMMAND)
+def test_everybody_else_is_kept_away(guarded: PrivateRedis, words: str) -> None:
+    with (
+        user(guarded, "sessions") as client,
+        pytest.raises(redis.ResponseError, match=r"no permission|No permissions|can't access"),
+    ):
+        attempt(client, words)
+
+
+@pytest.mark.parametrize("words", BY_KEY)
+def test_it_is_the_pattern_that_does_it(guarded: PrivateRedis, words: str) -> None:
+    """With the cache's keys, too, the same user may do all of it."""
+    with administrator(guarded) as admin:
+        admin.execute_command("ACL", "SETUSER", "sessions", "~flask_cache_*")
     with user(guarded, "sessions") as client:
-        assert client.set("session:pickle", PICKLE)
-        assert client.rpush("session:list", PICKLE)
-        words = [PICKLE if word == "{pickle}" else word for word in attempt.split(" ")]
-        with pytest.raises(redis.ResponseError, match=r"no permission|No permissions|can't access"):
-            client.execute_command(*words)
+        attempt(client, words)
 
 
 def test_nobody_is_somebody(guarded: PrivateRedis) -> None:
     """The default user, who is everybody without a password."""
-    with redis.Redis(unix_socket_path=guarded.unix) as client, pytest.raises(redis.AuthenticationError):
-        client.get("flask_cache_a")
+    with Wire(guarded.unix) as wire:
+        assert wire("GET", "flask_cache_a").startswith(b"-NOAUTH")

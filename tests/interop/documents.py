@@ -74,8 +74,6 @@ def answer(client: redis.Redis, command: str) -> str:
         return f"(error) {error}" if str(error).startswith("ERR ") else f"(error) ERR {error}"
     if got is None:
         return "(nil)"
-    if isinstance(got, list):
-        return ", ".join("(nil)" if one is None else one.decode() for one in got)
     if isinstance(got, bytes):
         text = got.decode(errors="replace")
         return text if text.isprintable() and "\ufffd" not in text else repr(got)[2:-1]
