@@ -16,10 +16,11 @@ def missing(what: str) -> None:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
-def run(*command: str, at: Path = HERE, **env: str) -> str:
-    """What a program prints; it must succeed and say nothing else."""
+def run(*command: str, at: Path = HERE, given: str = "", **env: str) -> str:
+    """What a program prints; it must succeed and say nothing else. `given`: on standard input."""
+    environ = {**os.environ, **env}
     done = subprocess.run(
-        command, cwd=at, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=at, env=environ, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}\n{done.stdout[-1000:]}"
     return done.stdout
