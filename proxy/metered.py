@@ -45,27 +45,35 @@ class MeteredTranscoder(Transcoder):
 
     def encode(self, payload: bytes) -> bytes:
         """See Transcoder."""
-        return self._convert(self._encoding, Transcoder.encode, payload)
+        direction = self._encoding
+        try:
+            if direction.values.count % _SAMPLE:
+                stored = Transcoder.encode(self, payload)
+            else:
+                stored = _timed(direction, Transcoder.encode, self, payload)
+        except CodecError as error:
+            self._failed(direction, error)
+            raise
+        direction.values.count += 1
+        return stored
 
     def decode(self, value: bytes) -> bytes:
         """See Transcoder."""
-        return self._convert(self._decoding, Transcoder.decode, value)
-
-    def _convert(self, direction: _Direction, convert: Callable[[Transcoder, bytes], bytes], value: bytes) -> bytes:
-        values = direction.values
+        direction = self._decoding
         try:
-            if values.count % _SAMPLE:
-                result = convert(self, value)
+            if direction.values.count % _SAMPLE:
+                payload = Transcoder.decode(self, value)
             else:
-                began = perf_counter()
-                result = convert(self, value)
-                direction.observe(perf_counter() - began)
+                payload = _timed(direction, Transcoder.decode, self, value)
         except CodecError as error:
-            if not (self._is_brief and error.is_over_limit):
-                direction.failed(error)
+            self._failed(direction, error)
             raise
-        values.count += 1
-        return result
+        direction.values.count += 1
+        return payload
+
+    def _failed(self, direction: _Direction, error: CodecError) -> None:
+        if not (self._is_brief and error.is_over_limit):
+            direction.failed(error)
 
     def count(self, half: Half, result: Converted, seconds: float) -> None:
         """What another process has done in its place."""
@@ -74,6 +82,15 @@ class MeteredTranscoder(Transcoder):
             direction.failed(result)
         else:
             direction.done(seconds)
+
+
+def _timed(
+    direction: _Direction, convert: Callable[[Transcoder, bytes], bytes], transcoder: Transcoder, value: bytes
+) -> bytes:
+    began = perf_counter()
+    result = convert(transcoder, value)
+    direction.observe(perf_counter() - began)
+    return result
 
 
 def count(conversion: Conversion, result: Converted, seconds: float) -> None:

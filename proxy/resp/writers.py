@@ -1,10 +1,11 @@
 """Replies of our own, as bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from hiredis import pack_command
+import hiredis
 
+_pack: Final[Callable[[tuple[bytes, ...]], bytes]] = hiredis.pack_command  # type: ignore[assignment]  # its stub errs
 NULL_RESP2: Final = b"$-1\r\n"
 NULL_RESP3: Final = b"_\r\n"
 
@@ -38,8 +39,7 @@ def command(*args: bytes) -> bytes:
 
 def small_command(args: Sequence[bytes]) -> bytes:
     """The same, for what is known to be small."""
-    packed: bytes = pack_command(tuple(args))  # type: ignore[arg-type]  # its stub means a tuple of any length
-    return packed
+    return _pack(tuple(args))
 
 
 def _large_command(args: Sequence[bytes]) -> bytes:

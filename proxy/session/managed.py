@@ -91,9 +91,8 @@ class Plan(NamedTuple):
     entry: Entry
 
     def fits(self, args: list[bytes]) -> bool:
-        """Whether the request has no options, or just an expiry as it is usually spelled: then it is in order."""
-        size = len(args)
-        return size == self.length or (self.takes_expiry and size == self.length + 2 and args[-2] in _USUAL_EXPIRY)
+        """Whether the request has just an expiry as it is usually spelled: then it is in order, as without options."""
+        return self.takes_expiry and len(args) == self.length + 2 and args[-2] in _USUAL_EXPIRY
 
 
 @lru_cache(maxsize=256)

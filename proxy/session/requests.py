@@ -227,7 +227,7 @@ class RequestHalf:
             self.out.append(raw)
             return
         plan = managed.plan(command, rule)
-        if plan is None or not plan.fits(args):
+        if plan is None or (len(args) != plan.length and not plan.fits(args)):
             self._take_managed(command, args, raw, [rule])
         elif plan.value is None:
             self._conversation.entries.append(plan.entry)
