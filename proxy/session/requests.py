@@ -10,7 +10,6 @@ are not in yet. Requests behind it wait, in order.
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Final
 
 from proxy.codec import CodecError
@@ -49,6 +48,7 @@ from proxy.session.gate import (
     excess,
     without_login,
 )
+from proxy.session.stall import Stall
 from proxy.session.tally import Tally
 from proxy.session.words import OURS
 
@@ -79,20 +79,6 @@ _LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QU
 _BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
 """Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
 before them is in, and what follows waits for theirs."""
-
-
-class Stall(Enum):
-    """Why requests wait."""
-
-    BARRIER = auto()
-    """Until no reply is outstanding."""
-    ENCODING = auto()
-    """Values of the request at hand, elsewhere or in turns of the event loop."""
-    TURN = auto()
-    """Until the next turn of the event loop: this one has done enough."""
-    LOOKUP = auto()
-    ENDED = auto()
-    """Nothing more is read: QUIT, a protocol error."""
 
 
 class RequestHalf:

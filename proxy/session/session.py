@@ -13,7 +13,8 @@ from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half
 from proxy.session.entries import Blocking, Opening
 from proxy.session.gate import Gate
 from proxy.session.replies import ReplyHalf
-from proxy.session.requests import RequestHalf, Stall
+from proxy.session.requests import RequestHalf
+from proxy.session.stall import Stall
 from proxy.session.tally import Tally
 from proxy.session.words import OURS
 
