@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
-from proxy.endpoint import has_hung_up, keep_alive
+from proxy.endpoint import decrypted, has_hung_up, keep_alive, limit_decrypted
 from proxy.farewell import Farewell, finish
 from proxy.host import Host
 from proxy.inlet import SLICE, Inlet
@@ -109,6 +109,7 @@ class Connection(asyncio.Protocol):
         if self._client is not None:
             high = self._host.buffered_bytes
             self._client.set_write_buffer_limits(high=high, low=high // 4)
+            limit_decrypted(self._client, SLICE)
 
     async def _dial(self) -> None:
         try:
@@ -366,7 +367,8 @@ class Connection(asyncio.Protocol):
     def memory(self) -> int:
         """Bytes that its buffers take, about."""
         unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
-        return unsent + len(self._from_client) + len(self._from_upstream) + self._session.memory
+        held = unsent + len(self._from_client) + len(self._from_upstream) + self._session.memory
+        return held + (decrypted(self._client) if self._client is not None else 0)
 
     @property
     def is_admitted(self) -> bool:

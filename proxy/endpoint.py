@@ -1,4 +1,4 @@
-"""What an event loop does not do for the socket of a client: notice that it is gone."""
+"""What an event loop does not do for a client by itself: notice that it is gone, and hold little of what TLS reads."""
 
 import select
 import socket
@@ -21,3 +21,15 @@ def has_hung_up(transport: Any, *, half: bool) -> bool:
     poll.register(connected.fileno(), select.POLLRDHUP)
     wanted = select.POLLHUP | select.POLLERR | (select.POLLRDHUP if half else 0)
     return any(events & wanted for _, events in poll.poll(0))
+
+
+def limit_decrypted(transport: Any, size: int) -> None:
+    """Let TLS read no more ahead than so many bytes, while nobody takes them; by itself it takes half a megabyte."""
+    if hasattr(transport, "set_read_buffer_limits"):
+        transport.set_read_buffer_limits(high=size)
+
+
+def decrypted(transport: Any) -> int:
+    """Bytes that TLS holds, which nobody has taken yet."""
+    size: int = transport.get_read_buffer_size() if hasattr(transport, "get_read_buffer_size") else 0
+    return size

@@ -318,6 +318,7 @@ class RequestParser:
         self._limit_line(len(self._buffer) if end < 0 else end, "too big inline request")
         if end < 0:
             self._seen = len(self._buffer)
+            self._limit_bytes(self._seen)
             return False
         words = inline.split(bytes(self._buffer[:end]).removesuffix(b"\r"))
         self._consume(end + 1)

@@ -284,6 +284,15 @@ def test_memory_counts_what_waits_to_be_taken_and_small_arguments_too() -> None:
     assert parser.memory > 8 * 1000
 
 
+def test_a_first_line_has_the_limit_of_a_first_command_before_its_end_is_there() -> None:
+    parser = RequestParser(RequestLimits(first_bytes=100))
+    parser.feed(b"x" * 100)
+    assert parser.next() is None
+    parser.feed(b"x")
+    with pytest.raises(ProtocolError, match="first_command_bytes"):
+        parser.next()
+
+
 def test_a_line_may_be_as_long_as_redis_takes_it() -> None:
     longest = b"x" * MAX_INLINE_BYTES
     assert args_of(longest + b"\n") == [[longest]]
