@@ -316,9 +316,9 @@ class RequestParser:
     def _inline_line(self) -> bool:
         end = self._buffer.find(b"\n", self._seen)
         self._limit_line(len(self._buffer) if end < 0 else end, "too big inline request")
+        self._limit_bytes(len(self._buffer) if end < 0 else end)
         if end < 0:
             self._seen = len(self._buffer)
-            self._limit_bytes(self._seen)
             return False
         words = inline.split(bytes(self._buffer[:end]).removesuffix(b"\r"))
         self._consume(end + 1)
