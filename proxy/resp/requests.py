@@ -316,7 +316,8 @@ class RequestParser:
     def _inline_line(self) -> bool:
         end = self._buffer.find(b"\n", self._seen)
         self._limit_line(len(self._buffer) if end < 0 else end, "too big inline request")
-        self._limit_bytes(len(self._buffer) if end < 0 else end)
+        most = self.limits.request_bytes if self.begun else min(self.limits.request_bytes, self.limits.first_bytes)
+        self._limit_bytes(min(len(self._buffer) if end < 0 else end, most + 1))  # however much of it is there
         if end < 0:
             self._seen = len(self._buffer)
             return False
