@@ -25,7 +25,7 @@ main()
     ("method", "asked"),
     [
         ("looked_up", request("NO.SUCH.COMMAND")),
-        ("converted", request("SET", "flask_cache_k", f'"{"x" * 100_000}"')),
+        ("converted", request("SET", "flask_cache_k", f'"{"x" * 1_000_000}"')),
         ("from_upstream", request("PING")),
         ("from_client", request("PING")),
     ],

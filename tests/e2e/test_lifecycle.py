@@ -94,7 +94,7 @@ class TestRedisComesAndGoes:
             "--upstream", f"unix://{private_redis.unix}", env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{admin}"}
         )
         client = connect(proxy.json)
-        payload = json.dumps(["x" * 100] * 3_000, separators=(",", ":")).encode()
+        payload = json.dumps(["x" * 100] * 12_000, separators=(",", ":")).encode()
         assert client("SET", KEY, payload) == b"+OK\r\n"
         (converter,) = converters(proxy)
         before = metric(admin, "offloaded_conversions_total")
@@ -262,7 +262,7 @@ class TestTheEnd:
     def test_a_conversion_under_way_is_finished(self, start: StartProxy, direct: redis.Redis, connect: Connect) -> None:
         proxy = start()
         client = connect(proxy.json)
-        payload = json.dumps(["x" * 100] * 5_000)
+        payload = json.dumps(["x" * 100] * 12_000)
         client.send(request("SET", KEY, payload))
         wait_until(lambda: converters(proxy), "the converter process")
         proxy.terminate()

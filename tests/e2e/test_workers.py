@@ -26,7 +26,7 @@ from tests.e2e.wire import Wire, pipeline, request
 
 Connect = Callable[[Address], Wire]
 KEY = "flask_cache_k"
-LARGE = json.dumps(["x" * 100] * 5_000)
+LARGE = json.dumps(["x" * 100] * 12_000)
 """A payload that a converter process encodes."""
 GATE = """
 import os, sys
