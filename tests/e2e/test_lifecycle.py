@@ -272,14 +272,14 @@ class TestTheEnd:
 
     def test_no_process_is_left(self, start: StartProxy, connect: Connect) -> None:
         proxy = start()
-        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 200_000)) == b"+OK\r\n"
+        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 2_000_000)) == b"+OK\r\n"
         (converter,) = converters(proxy)
         proxy.stop()
         wait_until(lambda: not is_running(converter), "the converter to end")
 
     def test_the_converter_ends_with_a_proxy_that_was_killed(self, start_proxy: StartProxy, connect: Connect) -> None:
         proxy = start_proxy()
-        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 200_000)) == b"+OK\r\n"
+        assert connect(proxy.json)("SET", KEY, json.dumps("x" * 2_000_000)) == b"+OK\r\n"
         (converter,) = converters(proxy)
         proxy.process.kill()
         proxy.wait()
@@ -365,14 +365,14 @@ class TestHalfClosedClients:
         self, start: StartProxy, direct: redis.Redis, connect: Connect
     ) -> None:
         client = connect(start().json)
-        payload = json.dumps(["x" * 100] * 3_000).encode()
+        payload = json.dumps(["x" * 100] * 12_000).encode()
         client.send(
             request("SET", KEY, payload)
             + pipeline(f"GET {KEY}", "CLIENT REPLY SKIP", "PING", "NOSUCH", "SUBSCRIBE a", "RESET", "PING")
         )
         client.send_no_more()
         came = client.until_closed()
-        assert came.startswith(b"+OK\r\n$%d\r\n" % len(json.dumps(["x" * 100] * 3_000, separators=(",", ":"))))
+        assert came.startswith(b"+OK\r\n$%d\r\n" % len(json.dumps(["x" * 100] * 12_000, separators=(",", ":"))))
         assert came.endswith(b":1\r\n+RESET\r\n+PONG\r\n")
 
     def test_a_client_that_asks_nothing_is_closed(self, start: StartProxy, connect: Connect) -> None:
@@ -583,7 +583,7 @@ class TestLargeValues:
         assert len(converters(proxy)) == 1
 
     def test_order_is_kept_around_them(self, proxy: ProxyProcess, direct: redis.Redis, connect: Connect) -> None:
-        payload = json.dumps(["x" * 100] * 2_000, separators=(",", ":")).encode()
+        payload = json.dumps(["x" * 100] * 12_000, separators=(",", ":")).encode()
         clients = [connect(proxy.json) for _ in range(4)]
         for number, client in enumerate(clients):
             key = f"{KEY}:{number}"
