@@ -6,9 +6,13 @@
 ARG BASE=docker.io/library/python:3.13.15-slim-trixie
 
 FROM ${BASE} AS builder
-# The engine is compiled here, by the distribution's own compiler, whose patches come with the base's.
+# The engine is compiled by the distribution's own compiler, whose patches come with the base's. On Debian 12 say
+# CARGO=cargo-web, the newer one of its two: the other asks GitHub what crates there are.
+ARG CARGO=cargo
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install --yes --no-install-recommends cargo && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends "${CARGO}" \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # The wheel leaves the engine out where it cannot be built; an image must not, without a word.
