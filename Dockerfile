@@ -7,17 +7,17 @@ ARG BASE=docker.io/library/python:3.13.15-slim-trixie
 
 FROM ${BASE} AS builder
 # The engine is compiled by the distribution's own compiler, whose patches come with the base's. On Debian 12 say
-# CARGO=cargo-web, the newer one of its two: the other asks GitHub what crates there are.
-ARG CARGO=cargo
+# CARGO_PACKAGE=cargo-web, the newer one of its two: the other asks GitHub what crates there are.
+ARG CARGO_PACKAGE=cargo
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends "${CARGO}" \
+    && apt-get install --yes --no-install-recommends "${CARGO_PACKAGE}" \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# The wheel leaves the engine out where it cannot be built; an image must not, without a word.
+# The wheel leaves the engine out where it cannot be built (the log says why); an image must not.
 RUN python3 -m venv /build \
-    && /build/bin/pip wheel --no-cache-dir --wheel-dir /wheels --constraint deploy/constraints.txt . \
+    && /build/bin/pip wheel --verbose --no-cache-dir --wheel-dir /wheels --constraint deploy/constraints.txt . \
     && python3 -m venv --without-pip /opt/flask-cache-proxy \
     && /build/bin/pip --python /opt/flask-cache-proxy/bin/python3 install --no-index --find-links /wheels flask-cache-proxy \
     && if [ -d proxy/native ]; then /opt/flask-cache-proxy/bin/python3 -P -c 'import proxy._native'; fi
