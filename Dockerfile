@@ -33,12 +33,14 @@ LABEL org.opencontainers.image.title="flask-cache-proxy" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}"
 COPY --from=builder /opt/flask-cache-proxy /opt/flask-cache-proxy
-# The admin port can drain the proxy: outside the container only where you say so (0.0.0.0:9380).
+# Whoever reaches the admin port can drain the proxy: say 0.0.0.0:9380 where that is for others. (In the environment: a
+# file cannot overrule it.)
 ENV PATH="/opt/flask-cache-proxy/bin:${PATH}" \
     PYTHONDONTWRITEBYTECODE=1 \
     FLASK_CACHE_PROXY_ADMIN_BIND=127.0.0.1:9380
 USER 65532:65532
 EXPOSE 6380 9380
+# Unhealthy while Redis cannot be reached. Where that gets a container killed (Swarm), add "--live".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
     CMD ["/opt/flask-cache-proxy/bin/flask-cache-proxy", "healthcheck"]
 ENTRYPOINT ["/opt/flask-cache-proxy/bin/flask-cache-proxy"]
