@@ -33,10 +33,10 @@ def healthcheck(config: Path | None, listen: tuple[str, ...], live: bool) -> Non
     """Ask the proxy of this configuration whether clients may come (/readyz): 0 yes; 1 no, and a line that says why.
 
     It asks the admin port (admin.bind). Without one, it sends PING to the first listener: ready is PONG, or to be asked
-    for a password; --live takes any answer. Give it the options and the environment that serve has.
+    for a password; --live takes any answer. Give it the configuration and the environment that serve has.
     """
     try:
-        settings = load(config, os.environ, Flags(listen=listen))
+        settings = load(config, os.environ, Flags(listen=listen), serves=False)  # of serve's flags it may know none
     except ConfigError as error:
         fail("; ".join(error.errors), NO)  # not 2, which Docker reserves
     if fault := _fault(settings, live):

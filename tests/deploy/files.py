@@ -38,25 +38,20 @@ def sidecar() -> dict[str, Any]:
     return dict(found)
 
 
-def settings(text: str, home: Path, environ: dict[str, str]) -> Settings:
-    """What a configuration comes to in the environment that it is used in."""
-    file = home / "config.toml"
-    file.write_text(text)
-    return load(file, environ, Flags())
-
-
-def compose_settings(home: Path) -> Settings:
+def compose_settings(_home: Path) -> Settings:
     """The proxy's of compose.yaml."""
-    environ = {
-        name: value for name, value in COMPOSE["services"]["proxy"]["environment"].items() if "CONFIG" not in name
-    }
-    return settings(COMPOSE["configs"]["proxy"]["content"], home, environ)
+    serve, listen, bind = COMPOSE["services"]["proxy"]["command"]
+    assert (serve, listen) == ("serve", "--listen")
+    environ = {name: str(value) for name, value in COMPOSE["services"]["proxy"]["environment"].items()}
+    return load(None, environ, Flags(listen=(bind,)))
 
 
 def kubernetes_settings(home: Path) -> Settings:
     """The sidecar's of kubernetes.yaml."""
     environ = {each["name"]: each["value"] for each in sidecar()["env"] if "CONFIG" not in each["name"]}
-    return settings(resource("ConfigMap", "flask-cache-proxy")["data"]["config.toml"], home, environ)
+    file = home / "config.toml"
+    file.write_text(resource("ConfigMap", "flask-cache-proxy")["data"]["config.toml"])
+    return load(file, environ, Flags())
 
 
 def compose_users() -> str:

@@ -2,11 +2,13 @@
 
 import configparser
 import re
+import socket
 import subprocess
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
+from click.testing import CliRunner
 
 from proxy.admin import Admin
 from proxy.cli import main
@@ -40,7 +42,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 class TestBoth:
     def test_clients_come_by_a_unix_socket_and_the_proxy_logs_in_itself(self, settings: Settings) -> None:
         assert [listener.address for listener in settings.listener] == [UnixAddress("/run/flask-cache-proxy/json.sock")]
-        assert settings.listener[0].mode == "0660"
         assert settings.upstream.username == "flask-cache-proxy"
         assert settings.upstream.logs_in
 
@@ -66,11 +67,21 @@ class TestCompose:
         grace = int(COMPOSE["services"]["proxy"]["stop_grace_period"].removesuffix("s"))
         assert grace > compose_settings(tmp_path).server.drain_timeout
 
-    def test_secrets_and_files_are_where_the_proxy_looks(self, tmp_path: Path) -> None:
+    def test_nothing_is_written_into_a_root_that_is_read_only(self) -> None:
+        """Compose refuses configs and secrets that are no files there."""
         proxy = COMPOSE["services"]["proxy"]
-        assert proxy["environment"]["FLASK_CACHE_PROXY_CONFIG"] == proxy["configs"][0]["target"]
-        (secret,) = proxy["secrets"]
-        assert compose_settings(tmp_path).upstream.password_file == f"/run/secrets/{secret}"
+        assert proxy["read_only"]
+        assert not {"configs", "secrets"} & proxy.keys()
+
+    def test_the_images_own_healthcheck_knows_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It has the environment, but not the options of `serve`."""
+        for name, value in COMPOSE["services"]["proxy"]["environment"].items():
+            monkeypatch.setenv(name, str(value))
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            port = nobody.getsockname()[1]
+        monkeypatch.setenv("FLASK_CACHE_PROXY_ADMIN_BIND", f"0.0.0.0:{port}")
+        done = CliRunner().invoke(main, ["healthcheck"])
+        assert done.output == f"flask-cache-proxy cannot be asked at 0.0.0.0:{port}: Connection refused\n"
 
     def test_the_producer_gets_at_the_socket_and_at_nothing_else(self, tmp_path: Path) -> None:
         producer, proxy = COMPOSE["services"]["producer"], COMPOSE["services"]["proxy"]
@@ -79,6 +90,7 @@ class TestCompose:
         address = compose_settings(tmp_path).listener[0].address
         assert isinstance(address, UnixAddress)
         assert f" -s {address.path} " in producer["command"][0]
+        assert producer["user"] == "65532:65532"
         assert "uid=65532," in COMPOSE["volumes"]["socket"]["driver_opts"]["o"]
 
 
