@@ -10,15 +10,23 @@ from packaging.version import Version
 
 from proxy.cli import main
 from proxy.config import Flags, environment_twins, load, parse_address
-from tests.deploy.files import DEPLOY, DOCKERFILE, ROOT, tool
+from tests.deploy.files import COMPOSE, DEPLOY, DOCKERFILE, ROOT, tool
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROGRAM = "/opt/flask-cache-proxy/bin/flask-cache-proxy"
 FILES = [ROOT / "Dockerfile", *(path for path in DEPLOY.iterdir() if path.is_file())]
 
 
-def test_the_linter_has_nothing_to_say() -> None:
-    done = subprocess.run([tool("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    "dockerfile", [DOCKERFILE, COMPOSE["services"]["flask"]["build"]["dockerfile_inline"]], ids=["ours", "the app's"]
+)
+def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
+    done = subprocess.run([tool("hadolint"), "-"], input=dockerfile, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_script_that_proves_it_is_a_sound_one() -> None:
+    done = subprocess.run([tool("shellcheck"), DEPLOY / "try-image"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
