@@ -18,7 +18,7 @@ class Subject(Protocol):
         """Whether the start is over."""
 
     def why_not_ready(self) -> str:
-        """Why no client should be sent here; empty: they may come."""
+        """Why no client should be sent here, whatever becomes of Redis; empty: they may come."""
 
     async def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""
@@ -46,9 +46,10 @@ def _ok_unless(reason: str) -> Answer:
 class Admin:
     """Answers for a subject, one request a connection."""
 
-    def __init__(self, subject: Subject) -> None:
-        """`subject`: what is asked about."""
+    def __init__(self, subject: Subject, upstream_fault: Callable[[], Awaitable[str]]) -> None:
+        """`subject`: what is asked about; `upstream_fault`: why Redis cannot be reached, empty: it can."""
         self._subject = subject
+        self._upstream_fault = upstream_fault
         self._routes: dict[tuple[str, str], Callable[[], Awaitable[Answer]]] = {
             ("GET", "/livez"): self._livez,
             ("GET", "/startup"): self._startup,
@@ -64,7 +65,7 @@ class Admin:
         return _ok_unless("" if self._subject.is_started() else self._subject.why_not_ready())
 
     async def _readyz(self) -> Answer:
-        return _ok_unless(self._subject.why_not_ready())
+        return _ok_unless(self._subject.why_not_ready() or await self._upstream_fault())
 
     async def _metrics(self) -> Answer:
         return Answer("200 OK", await self._subject.exposition(), "text/plain; version=0.0.4")
@@ -100,9 +101,11 @@ class Admin:
         return header.encode() + (b"" if head_only else answer.body)
 
 
-async def serve(subject: Subject, place: Place | None) -> list[asyncio.Server]:
+async def serve(
+    subject: Subject, upstream_fault: Callable[[], Awaitable[str]], place: Place | None
+) -> list[asyncio.Server]:
     """Answer where the admin port is, if there is one."""
-    handle = Admin(subject).handle
+    handle = Admin(subject, upstream_fault).handle
     return [
         await (asyncio.start_unix_server if each.family == socket.AF_UNIX else asyncio.start_server)(
             handle, sock=each, limit=_MAX_REQUEST

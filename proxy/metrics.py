@@ -24,6 +24,8 @@ from prometheus_client.core import (
     Metric,
 )
 
+from proxy import engine
+
 _PREFIX: Final = "flask_cache_proxy_"
 _BETWEEN: Final = "\x1f"
 """Between the values of several labels, in the key of a count."""
@@ -216,7 +218,11 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """The metric families, for prometheus_client."""
-        yield InfoMetricFamily(_PREFIX + "build", "Version of the proxy.", {"version": self.version})
+        yield InfoMetricFamily(
+            _PREFIX + "build",
+            "Version and engine of the proxy.",
+            {"version": self.version, "engine": engine.CHOICE.name},
+        )
         for attribute, family in FAMILIES.items():
             value = getattr(self, attribute)
             counts: Mapping[str, float] = value if isinstance(value, Counter) else {"": value}

@@ -7,6 +7,7 @@ from proxy.config import ConfigError, Settings
 from proxy.listeners import Listeners
 from proxy.metrics import processes
 from proxy.passwords import PasswordError
+from proxy.reach import Reach
 from proxy.seats import alone
 from proxy.server import Server
 from proxy.tls import TlsError
@@ -25,7 +26,7 @@ class SoleServer:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Serve until told to stop, then drain. `started` is called once clients are accepted."""
-        ports = await admin.serve(self, self._listeners.admin)
+        ports = await admin.serve(self, Reach(lambda: self._settings).fault, self._listeners.admin)
 
         def ready() -> None:
             self._is_started = True

@@ -18,6 +18,7 @@ from proxy.config import ConfigError, Settings
 from proxy.control import Start
 from proxy.listeners import Listeners
 from proxy.metrics import Metrics, processes
+from proxy.reach import Reach
 from proxy.seats import SharedSeats, shared_memory
 from proxy.tasks import Tasks
 
@@ -82,7 +83,7 @@ class Supervisor:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Have clients served until told to stop. `started` is called once all workers do. Raises WorkerError."""
-        ports = await admin.serve(self, self._listeners.admin)
+        ports = await admin.serve(self, Reach(lambda: self._settings).fault, self._listeners.admin)
         keepers = [self._tasks.start(self._keep(number), f"keep worker {number}") for number in range(self._count)]
         if os.getpid() == 1:
             self._tasks.start(self._reap_orphans(), "reap orphans")

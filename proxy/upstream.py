@@ -168,6 +168,21 @@ class Upstream:
         except MasterError as error:
             raise UpstreamError(str(error)) from None
 
+    async def ping(self) -> object:
+        """The reply to PING on a connection of its own, begun as a client's is; errors are hiredis.ReplyError.
+
+        Raises UpstreamError, OSError, hiredis.HiredisError.
+        """
+        asker = await self.connect(_Asker)
+        try:
+            for opening in self.opening():
+                reply = await asker.ask(opening.raw)
+                if isinstance(reply, hiredis.ReplyError):
+                    raise UpstreamError(f"{opening.refused}: {reply}")
+            return await asker.ask(command(b"PING"))
+        finally:
+            asker.close()
+
     async def command_info(self, name: bytes) -> CommandInfo | None:
         """What Redis says of a command, asked once per name on a connection of our own; None: unknown to it.
 

@@ -89,6 +89,6 @@ def test_every_metric_that_is_named_exists() -> None:
 
 
 def test_every_path_of_the_admin_port_is_named() -> None:
-    routes = Admin(typing.cast("typing.Any", None))._routes
+    routes = Admin(typing.cast("typing.Any", None), typing.cast("typing.Any", None))._routes
     for method, path in routes:
         assert f"`{path}`" in OPERATIONS or f"`{method} {path}`" in OPERATIONS

@@ -5,6 +5,7 @@ import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy import engine
 from proxy.metrics import FAMILIES, SECONDS, Metrics, key, processes
 
 
@@ -31,7 +32,7 @@ def test_every_family_has_the_prefix_and_the_number_counted() -> None:
     assert samples["accepted_clients_total",] == 5
     assert samples["rejected_clients_total", "max_clients"] == 3
     assert samples["transcoding_failures_total", "encode", "json", "limit", "views"] == 4
-    assert samples["build_info", "1.2.3"] == 1
+    assert samples["build_info", engine.CHOICE.name, "1.2.3"] == 1
 
 
 def test_whatever_is_counted_is_told() -> None:

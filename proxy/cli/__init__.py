@@ -5,10 +5,10 @@ import os
 import click
 
 from proxy import __version__, engine
-from proxy.cli import describing, keys, scanning, serving, streams, transfer, values
+from proxy.cli import describing, health, keys, scanning, serving, streams, transfer, values
 
 _COMMANDS = (
-    *(serving.serve, serving.check, serving.demo),
+    *(serving.serve, serving.check, health.healthcheck, serving.demo),
     *(values.get, values.set_, describing.inspect, scanning.scan),
     *(transfer.export, transfer.load, streams.decode, streams.encode, keys.key),
 )

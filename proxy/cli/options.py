@@ -50,6 +50,13 @@ def _upstream_option(more: str = "") -> Callable[[Function], Function]:
 
 
 upstream_option = _upstream_option(', or "embedded" for a private one')
+listen_option = click.option(
+    "--listen",
+    "-l",
+    multiple=True,
+    metavar="[json=|msgpack=]ADDR",
+    help="Where clients connect: host:port or unix:/path.sock. Repeats, and replaces the file's listeners.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="An object per line, for machines.")
 
 

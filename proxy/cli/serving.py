@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from proxy import __version__, engine, logs
-from proxy.cli.options import config_option, fail, settings_of, upstream_option
+from proxy.cli.options import config_option, fail, listen_option, settings_of, upstream_option
 from proxy.config import EmbeddedTarget, Flags, Settings, describe, load
 from proxy.embedded import EmbeddedRedis, EmbeddedRedisError
 from proxy.engine import EngineError
@@ -30,13 +30,6 @@ _log = logging.getLogger("proxy.cli")
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 """The signals that end the proxy."""
 
-_listen_option = click.option(
-    "--listen",
-    "-l",
-    multiple=True,
-    metavar="[json=|msgpack=]ADDR",
-    help="Where clients connect: host:port or unix:/path.sock. Repeats, and replaces the file's listeners.",
-)
 _log_level_option = click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -49,7 +42,7 @@ _log_format_option = click.option(
 
 @click.command()
 @config_option
-@_listen_option
+@listen_option
 @upstream_option
 @_log_level_option
 @_log_format_option
@@ -85,7 +78,7 @@ def serve(
 
 @click.command(short_help="Check a configuration and print it.")
 @config_option
-@_listen_option
+@listen_option
 @upstream_option
 def check(config: Path | None, listen: tuple[str, ...], upstream: str | None) -> None:
     """Check a configuration: print it as it would take effect, or every error with its key."""

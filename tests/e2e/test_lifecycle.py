@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from proxy import __version__
+from proxy import __version__, engine
 from tests.e2e.admin import ask, metric
 from tests.e2e.conftest import PrivateRedis, StartProxy, client_of, without
 from tests.e2e.proxy_process import (
@@ -465,7 +465,7 @@ class TestAdminPort:
         assert headers["Content-Type"].startswith("text/plain")
         assert int(headers["Content-Length"]) == len(body)
         assert "\nflask_cache_proxy_clients 1.0\n" in body
-        assert f'flask_cache_proxy_build_info{{version="{__version__}"}} 1.0' in body
+        assert f'flask_cache_proxy_build_info{{engine="{engine.CHOICE.name}",version="{__version__}"}} 1.0' in body
         assert ask(path, "HEAD /livez")[::2] == (200, "")
         assert ask(path, "GET /nope")[0] == 404
         assert ask(path, "POST /livez")[0] == 404

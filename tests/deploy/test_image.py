@@ -1,0 +1,79 @@
+"""The Dockerfile, as far as it can be judged without building it. `deploy/try-image` builds and runs it."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from proxy.cli import main
+from proxy.config import Flags, environment_twins, load, parse_address
+from tests.deploy.files import COMPOSE, DEPLOY, DOCKERFILE, ROOT, tool
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROGRAM = "/opt/flask-cache-proxy/bin/flask-cache-proxy"
+FILES = [ROOT / "Dockerfile", *(path for path in DEPLOY.iterdir() if path.is_file())]
+
+
+@pytest.mark.parametrize(
+    "dockerfile", [DOCKERFILE, COMPOSE["services"]["flask"]["build"]["dockerfile_inline"]], ids=["ours", "the app's"]
+)
+def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
+    done = subprocess.run([tool("hadolint"), "-"], input=dockerfile, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_script_that_proves_it_is_a_sound_one() -> None:
+    done = subprocess.run([tool("shellcheck"), DEPLOY / "try-image"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_base_is_an_argument_and_pinned_by_default() -> None:
+    assert re.search(r"^ARG BASE=\S+:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
+
+
+def test_it_runs_as_nobody_without_a_shell() -> None:
+    final = DOCKERFILE.rpartition("FROM ")[2]
+    assert re.findall(r"^USER (.*)", final, re.MULTILINE) == ["65532:65532"]
+    assert not re.search(r"^RUN", final, re.MULTILINE)
+    assert re.search(rf'^HEALTHCHECK .*\\\n +CMD \["{PROGRAM}", "healthcheck"\]$', final, re.MULTILINE)
+    assert f'\nENTRYPOINT ["{PROGRAM}"]\nCMD ["serve"]\n' in final
+    assert {"serve", "healthcheck"} <= main.commands.keys()
+
+
+def test_its_label_has_the_version_of_the_project() -> None:
+    assert f"\nARG VERSION={PROJECT['version']}\n" in DOCKERFILE
+
+
+def test_only_the_container_itself_reaches_the_admin_port_unless_somebody_says_so() -> None:
+    bind = re.search(r"FLASK_CACHE_PROXY_ADMIN_BIND=(\S+)", DOCKERFILE)
+    assert bind
+    settings = load(None, {"FLASK_CACHE_PROXY_ADMIN_BIND": bind[1]}, Flags())
+    assert settings.admin.address == parse_address("127.0.0.1:9380")
+    exposed = re.search(r"^EXPOSE (.*)", DOCKERFILE, re.MULTILINE)
+    assert exposed
+    assert exposed[1].split() == [each.rpartition(":")[2] for each in (settings.listener[0].bind, bind[1])]
+
+
+def test_all_that_the_program_needs_is_pinned_and_in_range() -> None:
+    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    pins = dict(line.replace("_", "-").split("==") for line in lines if not line.startswith("#"))
+    needed = {one.name: one for one in map(Requirement, PROJECT["dependencies"])}
+    assert pins.keys() == needed.keys()
+    for name, pin in pins.items():
+        assert Version(pin) in needed[name].specifier, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_variable_is_one_that_is_read(path: object) -> None:
+    assert isinstance(path, type(ROOT))
+    named = set(re.findall(r"FLASK_CACHE_PROXY_[A-Z_]+", path.read_text()))
+    assert named <= environment_twins().keys() | {"FLASK_CACHE_PROXY_CONFIG"}
+
+
+def test_what_the_build_needs_is_in_its_context() -> None:
+    wanted = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {"pyproject.toml", "proxy", "deploy/constraints.txt", PROJECT["readme"], *PROJECT["license-files"]} <= wanted
