@@ -265,7 +265,10 @@ class TestALoadThatEndsEarly:
     def test_says_where_to_go_on_if_it_is_interrupted(self, loading: subprocess.Popen[bytes]) -> None:
         loading.send_signal(signal.SIGINT)
         _, said = loading.communicate(timeout=DEADLINE)
-        assert (loading.returncode, said.decode()) == (1, f"interrupted: go on with --from-line {BATCH_LINES + 1}\n")
+        # Redis has the batch; whether its answer has come, too, is chance, and to store a line again does no harm.
+        places = {f"interrupted: go on with --from-line {number}\n".encode() for number in (1, BATCH_LINES + 1)}
+        assert loading.returncode == 1
+        assert said in places
 
     def test_says_where_to_go_on_if_redis_dies(
         self, loading: subprocess.Popen[bytes], private_redis: PrivateRedis
