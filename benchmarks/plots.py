@@ -44,7 +44,7 @@ def bars(
         most = max(len(panel) for panel in panels.values())
         figure = Figure(figsize=(5.2 * columns, lines * (0.27 * most + 0.75) + 0.6), layout="constrained")
         figure.suptitle(title, fontsize=11)
-        axes = figure.subplots(lines, columns, squeeze=False).flat
+        axes = list(figure.subplots(lines, columns, squeeze=False).flat)
         for axis, (name, panel) in zip(axes, panels.items(), strict=False):
             labels = list(panel)
             middles = [figures[0] for figures in panel.values()]
@@ -67,7 +67,7 @@ def bars(
             if logarithmic:
                 axis.set_xscale("log")
             axis.grid(axis="x", color="#e5e5e5")
-        for axis in list(axes)[len(panels) :]:
+        for axis in axes[len(panels) :]:
             axis.remove()
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None})

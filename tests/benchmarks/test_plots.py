@@ -18,6 +18,7 @@ def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (file.read_bytes() for file in files if file)
     assert first == second
     assert ElementTree.fromstring(first).tag.endswith("svg")
+    assert first.count(b'id="axes_') == len(PANELS)  # and none for the third column
 
 
 def test_without_matplotlib_there_is_a_word_and_no_plot(
