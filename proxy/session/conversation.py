@@ -1,11 +1,12 @@
 """What both halves of a session know: the FIFO, and the state that replies have proven."""
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
 from proxy.policy import SessionLimits
-from proxy.session.entries import Blocking, Entry, Muted
+from proxy.session.entries import Blocking, Entry, Muted, Step
 
 _LOOK_AT: Final = 1000
 """Entries at the head in which a blocking one is looked for: behind more, it is not what holds things up."""
@@ -132,3 +133,31 @@ class Conversation:
         change = total - self.total_subscribed.get(shard, 0)
         self.total_subscribed[shard] = total
         self.subscribed[group] = max(0, self.subscribed.get(group, 0) + change)
+
+
+def _open_multi(conversation: Conversation) -> None:
+    conversation.leave_multi()
+    conversation.in_multi = True
+
+
+def _start_monitoring(conversation: Conversation) -> None:
+    conversation.monitoring = True
+
+
+def _select(conversation: Conversation) -> None:
+    conversation.selected = True
+
+
+def _stay(_conversation: Conversation) -> None:
+    """QUIT: the end comes when its reply is through."""
+
+
+STEPS: Final[dict[Step, Callable[[Conversation], None]]] = {
+    Step.MULTI: _open_multi,
+    Step.DISCARD: Conversation.leave_multi,
+    Step.RESET: Conversation.reset,
+    Step.QUIT: _stay,
+    Step.MONITOR: _start_monitoring,
+    Step.SELECT: _select,
+}
+"""What each step, once its reply has proven it, makes of the conversation. EXEC is the reply half's own."""

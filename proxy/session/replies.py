@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from proxy.policy import OnUndecodable, SessionLimits
 from proxy.resp import FramingError, ReplyFramer, writers
-from proxy.session.conversation import Conversation
+from proxy.session.conversation import STEPS, Conversation
 from proxy.session.decoding import Decoder
 from proxy.session.effects import Converted
 from proxy.session.entries import (
@@ -37,7 +37,7 @@ from proxy.session.entries import (
     Turning,
 )
 
-_PUSH, _ARRAY, _BULK, _STATUS, _ERROR, _BULK_ERROR, _ATTRIBUTE, _NULL = (ord(char) for char in ">*$+-!|_")
+_PUSH, _ARRAY, _BULK, _STATUS, _ERROR, _BULK_ERROR, _ATTRIBUTE = (ord(char) for char in ">*$+-!|")
 _MESSAGES: Final = frozenset({b"message", b"pmessage", b"smessage"})
 _CONFIRMATIONS: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
@@ -360,7 +360,7 @@ class ReplyHalf:
             return self._forward(self._trash, ReplyHalf._complete)
         if failed:
             return self._pass(entry, kind)
-        _STEPS[entry.step](self._conversation)
+        STEPS[entry.step](self._conversation)
         then = ReplyHalf._quit if entry.step is Step.QUIT else ReplyHalf._complete
         return self._forward(self._target(), then)
 
@@ -468,32 +468,6 @@ class ReplyHalf:
         self._conversation.close_reason = "Redis refused the connection"
         return False
 
-
-def _open_multi(conversation: Conversation) -> None:
-    conversation.leave_multi()
-    conversation.in_multi = True
-
-
-def _start_monitoring(conversation: Conversation) -> None:
-    conversation.monitoring = True
-
-
-def _select(conversation: Conversation) -> None:
-    conversation.selected = True
-
-
-def _stay(_conversation: Conversation) -> None:
-    """QUIT: the end comes when its reply is through."""
-
-
-_STEPS: Final[dict[Step, Callable[[Conversation], None]]] = {
-    Step.MULTI: _open_multi,
-    Step.DISCARD: Conversation.leave_multi,
-    Step.RESET: Conversation.reset,
-    Step.QUIT: _stay,
-    Step.MONITOR: _start_monitoring,
-    Step.SELECT: _select,
-}
 
 _HANDLERS: Final[dict[type[Any], Callable[[ReplyHalf, Any, int], bool]]] = {
     Entry: ReplyHalf._pass,
