@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Final, NamedTuple
 
 VARIABLE: Final = "FLASK_CACHE_PROXY_ENGINE"
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 """What the native engine must call itself: after an upgrade another one may be left where this one should be."""
 
 _BUILD: Final = "install cargo, then flask-cache-proxy anew (pip install --force-reinstall --no-cache-dir)"

@@ -27,6 +27,13 @@ class _Direction:
         self.values.count += 1
         self.observe(seconds)
 
+    def ran(self, values: int, seconds: float) -> None:
+        """So many were done together; one in 16 is observed as their mean."""
+        timed = (self.values.count + values) // _SAMPLE - self.values.count // _SAMPLE
+        self.values.count += values
+        for _ in range(timed):
+            self.observe(seconds / values)
+
     def failed(self, error: CodecError) -> None:
         self._failures[key(*self._labels, "limit" if error.is_over_limit else "invalid")] += 1
 
@@ -70,6 +77,20 @@ class MeteredTranscoder(Transcoder):
             raise
         direction.values.count += 1
         return payload
+
+    def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
+        """See Transcoder."""
+        began = perf_counter()
+        stored = Transcoder.encode_some(self, payloads, limit)
+        self._encoding.ran(len(stored), perf_counter() - began)
+        return stored
+
+    def decode_some(self, values: list[bytes], limit: int) -> list[bytes]:
+        """See Transcoder."""
+        began = perf_counter()
+        payloads = Transcoder.decode_some(self, values, limit)
+        self._decoding.ran(len(payloads), perf_counter() - began)
+        return payloads
 
     def _failed(self, direction: _Direction, error: CodecError) -> None:
         if not (self._is_brief and error.is_over_limit):

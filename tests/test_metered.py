@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy import metered
+from proxy import engine, metered
 from proxy.codec import CodecLimits, Options, PayloadError, UndecodableError
 from proxy.metered import MeteredTranscoder
 from proxy.metrics import Metrics, key
@@ -40,6 +40,16 @@ def test_each_direction_counts_what_it_has_done() -> None:
     assert transcoder.decode(STORED) == b"1"
     assert counted(metrics) == {("encode", "r"): 2, ("decode", "r"): 1}
     assert not metrics.transcoding_failures
+
+
+def test_one_in_16_of_many_at_once_is_timed_as_their_mean() -> None:
+    metrics = Metrics("0")
+    transcoder = MeteredTranscoder(Options(), metrics, "r")
+    encoded = sum(len(transcoder.encode_some([b"1"] * count, 100)) for count in (0, 1, 20, 11))
+    decoded = len(transcoder.decode_some([STORED] * 15, 1000))
+    assert (encoded, decoded) == ((0, 0) if engine.NATIVE is None else (32, 15))
+    assert counted(metrics) == ({} if engine.NATIVE is None else {("encode", "r"): 32, ("decode", "r"): 15})
+    assert timed(metrics) == encoded // 16
 
 
 def test_failures_count_by_reason() -> None:

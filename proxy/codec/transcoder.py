@@ -63,7 +63,7 @@ class Transcoder:
         """`native`: the native engine; None: the reference alone. Raises ValueError for options that do not exist."""
         options.check()
         self.options = options
-        self._native = None if native is None else _native_codec(native, options)
+        self._native: Any = None if native is None else _native_codec(native, options)
         self._format, target = _FORMATS[options.payload]
         self._target = present.with_safe_integers(target) if options.big_ints == "tagged" else target
         self._tags = tags.accepted(options.accept_tags)
@@ -130,6 +130,17 @@ class Transcoder:
         if len(payload) > limits.decoded_bytes:
             raise UndecodableError(f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)")
         return payload
+
+    def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
+        """As `encode`, of as many of the first as the native engine does at once; none, where it does not run.
+
+        It stops where there is something to say, and before the bytes of more than `limit`.
+        """
+        return [] if self._native is None else self._native.encode_some(payloads, limit)
+
+    def decode_some(self, values: list[bytes], limit: int) -> list[bytes]:
+        """Likewise for `decode`; `limit` counts what the values become, too."""
+        return [] if self._native is None else self._native.decode_some(values, limit)
 
     def _present(self, value: bytes, reading: stored.Reading) -> bytes:
         limits = self.options.limits

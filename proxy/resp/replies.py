@@ -2,7 +2,8 @@
 `$2 OK` and merges nulls, sets, maps and doubles.
 
 Contract: the caller looks at the value at the head (`kind`, `length`, `first_bulk`), then moves it: `forward`
-streams it on as it stands, however long; `bulk`, `line` and `enter` take a piece of it. Each of them returns
+streams it on as it stands, however long; `bulk`, `line` and `enter` take a piece of it. `whole_bulks` and `skip` do so
+with many at once. Each of them returns
 "need more" (False or None) without consuming, remembers what it waits for, and costs next to nothing until that
 is there: a reply fed one byte at a time is read in linear time, and so is one whose bytes come while nobody
 looks. FramingError: the bytes are not RESP.
@@ -37,6 +38,7 @@ class ReplyFramer:
         "_after_cr",
         "_bulk_left",
         "_data",
+        "_ends",
         "_held",
         "_held_size",
         "_in_line",
@@ -52,6 +54,7 @@ class ReplyFramer:
         self._held: list[bytes] = []  # what came behind `_data`: joined once, when a look cannot do without it
         self._held_size = 0
         self._lineless = False  # known: no LF from `_pos` on, nor among what is held
+        self._ends: list[int] = []  # of the bulks looked at
         self._values_left = 0  # of the value being forwarded, nested ones included
         self._bulk_left = 0  # bytes of the bulk being forwarded, its CRLF included
         self._in_line = False  # inside a line being forwarded ...
@@ -179,23 +182,32 @@ class ReplyFramer:
         self._pos = stop
         return payload
 
-    def whole_bulk(self, limit: int) -> bytes | None:
-        """The payload of the bulk at the head, consumed, if it is whole and of at most `limit` bytes.
+    def whole_bulks(self, most: int, limit: int) -> list[bytes]:
+        """The payloads of the bulks at the head, as far as they are whole: at most `most`, and of `limit` bytes in all.
 
-        None: need more, or it is something else. What `bulk` does, in one call for what is most usual.
+        Nothing is consumed: see `skip`.
         """
         data, pos = self._data, self._pos
-        end = data.find(b"\r\n", pos, pos + MAX_HEADER_BYTES)
-        if end < 0 or data[pos] != _BULK:
-            return None
-        text = data[pos + 1 : end]
-        if not text.isdigit() or (size := int(text)) > limit:
-            return None
-        stop = end + 2 + size
-        if data[stop : stop + 2] != b"\r\n":
-            return None
-        self._pos = stop + 2
-        return data[end + 2 : stop]
+        payloads: list[bytes] = []
+        self._ends.clear()
+        while len(payloads) < most:
+            end = data.find(b"\r\n", pos, pos + MAX_HEADER_BYTES)
+            if end < 0 or data[pos] != _BULK or not (text := data[pos + 1 : end]).isdigit():
+                break
+            limit -= int(text)
+            stop = end + 2 + int(text)
+            if limit < 0 or data[stop : stop + 2] != b"\r\n":
+                break
+            payloads.append(data[end + 2 : stop])
+            pos = stop + 2
+            self._ends.append(pos)
+        return payloads
+
+    def skip(self, count: int) -> None:
+        """Move past as many of the bulks that `whole_bulks` has given just before."""
+        if count:
+            self._pos = self._ends[count - 1]
+            self._ends.clear()
 
     def forward_plain(self, most: int, out: list[bytes]) -> int:
         """Move up to `most` whole values that need no look, untouched: bulks, nulls, statuses and numbers.

@@ -62,6 +62,29 @@ class Decoder:
             self.conversions.append(Conversion(Half.REPLIES, entry.rule.transcoder, stored))
         return None
 
+    @property
+    def budget(self) -> int:
+        """Bytes that this turn still bears; none, where a value has had more."""
+        return max(self._budget, 0)
+
+    def decode_run(self, entry: Decode, values: list[bytes]) -> list[bytes]:
+        """As `decode`, of many that are owed alike. If one waits, the replies are those before it."""
+        if len(values) == 1:  # as it is where nobody pipelines
+            reply = self.decode(entry, values[0])
+            return [] if reply is None else [reply]
+        replies: list[bytes] = []
+        while len(replies) < len(values):
+            rest = values[len(replies) :]
+            payloads = entry.rule.brief.decode_some(rest, self.budget)
+            if payloads:
+                self._budget -= sum(map(len, payloads)) + sum(map(len, rest[: len(payloads)]))
+                replies += map(writers.bulk, payloads)
+            elif (reply := self.decode(entry, rest[0])) is not None:
+                replies.append(reply)
+            else:
+                break
+        return replies
+
     def take_turn(self) -> bytes | None:
         """As `decode`, for what waits for this turn."""
         if self._waiting is None or not self.wants_turn:

@@ -90,6 +90,15 @@ class Encoder:
         except CodecError as error:
             return None if error.is_over_limit else error
 
+    def encode_some(self, rule: Rule, payloads: list[bytes]) -> list[bytes]:
+        """Of values that each stand alone, as many of the first as this turn bears and as need no further look."""
+        if self._steps < len(payloads):
+            return []
+        values = rule.brief.encode_some(payloads, self._bytes)
+        self._steps -= len(values)
+        self._bytes -= sum(map(len, payloads[: len(values)]))
+        return values
+
     def encode(self, encoding: Encoding) -> bool:
         """Encode what this turn still bears; True: the request is through. False: it waits, until `go_on` gives it."""
         while not encoding.is_over:

@@ -61,10 +61,10 @@ def must_fail(command: Command, option: bytes) -> MustFail:
 
 
 def with_expiry(command: Command, args: list[bytes], rule: Rule) -> list[bytes]:
-    """The arguments as they go upstream, a list of our own: a SET without any expiry gets the rule's."""
-    if command.name == b"SET" and rule.default_ttl and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
+    """The arguments as they go upstream: a SET without any expiry gets the rule's."""
+    if rule.default_ttl and command.name == b"SET" and not _EXPIRY.intersection(map(bytes.upper, args[3:])):
         return [*args, b"EX", b"%d" % rule.default_ttl]
-    return list(args)
+    return args
 
 
 def expected(command: Command, args: list[bytes], rules: list[Rule | None]) -> Entry:
@@ -93,6 +93,10 @@ class Plan(NamedTuple):
     def fits(self, args: list[bytes]) -> bool:
         """Whether the request has just an expiry as it is usually spelled: then it is in order, as without options."""
         return self.takes_expiry and len(args) == self.length + 2 and args[-2] in _USUAL_EXPIRY
+
+
+UNMANAGED: Final = Plan(None, 0, False, PASS)
+"""Of what names no managed key: it goes as it is."""
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ the confirmation of a subscription.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from proxy.policy import OnUndecodable, SessionLimits
@@ -133,32 +134,42 @@ class ReplyHalf:
         conversation, entries = self._conversation, self._conversation.entries
         if not entries or self._levels or conversation.in_multi or conversation.monitoring or self._framer.forwarding:
             return False
-        if type(entries[0]) is Decode:
-            return self._run_of_values()
-        most = 0
-        for entry in entries:
-            if entry is not PASS:
-                break
-            most += 1
-        moved = self._framer.forward_plain(most, self.out)
-        for _ in range(moved):
-            entries.popleft()
+        entry = entries[0]
+        if type(entry) is Decode:
+            return self._run_of_values(entry)
+        if entry is not PASS:
+            return False
+        moved = self._framer.forward_plain(self._alike(entry), self.out)
+        self._drop_entries(moved)
         return moved > 0
 
-    def _run_of_values(self) -> bool:
-        entries, framer, most = self._conversation.entries, self._framer, self._limits.codec.decoded_bytes
-        before = self._steps
-        while entries and self._steps > 0 and type(entry := entries[0]) is Decode:
-            stored = framer.whole_bulk(most)
-            if stored is None:
+    def _run_of_values(self, entry: Decode) -> bool:
+        decoder = self.decoder
+        most = self._alike(entry)
+        values = self._framer.whole_bulks(most, min(decoder.budget, self._limits.codec.decoded_bytes))
+        if not values:
+            return False
+        replies = decoder.decode_run(entry, values)
+        self.out += replies
+        self._steps -= len(replies)
+        self._drop_entries(len(replies))  # one whose value waits has had no reply
+        self._framer.skip(len(replies) + decoder.waits)
+        return True
+
+    def _alike(self, entry: Entry) -> int:
+        """How many at the head are one and the same, of as many as this turn bears."""
+        count = 0
+        for each in islice(self._conversation.entries, max(self._steps, 1)):
+            if each is not entry:
                 break
-            self._steps -= 1
-            reply = self.decoder.decode(entry, stored)
-            if reply is None:
-                break
-            self.out.append(reply)
-            entries.popleft()  # it holds no memory: all of a kind are one
-        return self._steps < before
+            count += 1
+        return count
+
+    def _drop_entries(self, count: int) -> None:
+        """They have had their replies. They hold no memory: all of a kind are one."""
+        entries = self._conversation.entries
+        for _ in range(count):
+            entries.popleft()
 
     def _next(self) -> bool:
         """One step; False: need more."""

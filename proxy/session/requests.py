@@ -10,6 +10,7 @@ are not in yet. Requests behind it wait, in order.
 """
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Final
 
 from proxy.codec import CodecError
@@ -125,7 +126,7 @@ class RequestHalf:
     @property
     def memory(self) -> int:
         """Bytes that requests take which are not whole yet, or wait."""
-        waiting = 0 if self._waiting is None else 2 * len(self._waiting.raw)
+        waiting = 0 if self._waiting is None else 2 * len(self._waiting.chunk)
         return waiting + self.encoder.memory + self._parser.memory
 
     @property
@@ -205,30 +206,72 @@ class RequestHalf:
     # -- one request -----------------------------------------------------------------------------------
 
     def _take_straight(self, command: Command, request: Request) -> None:
-        """What most requests are, by the shortest way; `_take` comes to the same."""
-        args, raw = request
+        """What most requests are, by the shortest way, and at once as many as are alike; `_take` comes to the same."""
+        args = request.args
         rule = self.policy.match(args[1]) if len(args) > 1 else None
-        if rule is None:
-            self._conversation.entries.append(PASS)
-            self.out.append(raw)
+        plan = managed.UNMANAGED if rule is None else managed.plan(command, rule)
+        if plan is None or (rule is not None and len(args) != plan.length and not plan.fits(args)):
+            self._take_managed(command, args, request.raw, [rule])
             return
-        plan = managed.plan(command, rule)
-        if plan is None or (len(args) != plan.length and not plan.fits(args)):
-            self._take_managed(command, args, raw, [rule])
-        elif plan.value is None:
-            self._conversation.entries.append(plan.entry)
-            self.out.append(raw)
-        elif rule.default_ttl or (result := self.encoder.encode_one(rule, args[plan.value])) is None:
-            self._encode(Encoding(managed.with_expiry(command, args, rule), ((rule, plan.value),), plan.entry))
+        run = [request]
+        if self._parser.ready and len(args) > 1:
+            run += self._following(request, rule, plan)
+        if rule is None or plan.value is None:
+            self.out.append(request.chunk[request.start : run[-1].stop])
+            self._took(command, plan, len(run))
+        elif len(run) == 1 or not self._encode_run(command, rule, plan.value, plan, run):
+            self._encode_one(command, rule, plan.value, plan, args)
+
+    def _following(self, request: Request, rule: Rule | None, plan: managed.Plan) -> list[Request]:
+        """Those right behind that differ in nothing but the key, of the same rule, and in values. Not taken yet."""
+        ready, match = self._parser.ready, self.policy.match
+        args, chunk = request.args, request.chunk
+        name, size = args[0], len(args)
+        option = -2 if size > plan.length else 0
+        at = len(ready)
+        stop = max(0, at - self._steps, at + 1 + len(self._conversation.entries) - self.policy.limits.pending_commands)
+        while at > stop:
+            other, its_chunk, _, _ = ready[at - 1]
+            if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:
+                break
+            if match(other[1]) is not rule:
+                break
+            at -= 1
+        return ready[at:][::-1]
+
+    def _took(self, command: Command, plan: managed.Plan, size: int) -> None:
+        """So many requests have gone upstream, of which only the first has been taken and counted yet."""
+        self._conversation.entries.extend(repeat(plan.entry, size))
+        if size > 1:
+            del self._parser.ready[1 - size :]
+            self._tally.commands[command] += size - 1
+            self._steps -= size - 1
+
+    def _encode_run(self, command: Command, rule: Rule, place: int, plan: managed.Plan, run: list[Request]) -> bool:
+        """As many of the first as need no further look; False: not even one."""
+        values = self.encoder.encode_some(rule, [request.args[place] for request in run])
+        for request, value in zip(run, values, strict=False):
+            args = request.args
+            args[place] = value
+            self.out.append(writers.small_command(managed.with_expiry(command, args, rule)))
+        if values:
+            self._took(command, plan, len(values))
+        return bool(values)
+
+    def _encode_one(self, command: Command, rule: Rule, place: int, plan: managed.Plan, args: list[bytes]) -> None:
+        args = managed.with_expiry(command, args, rule)
+        result = self.encoder.encode_one(rule, args[place])
+        if result is None:
+            self._encode(Encoding(args, ((rule, place),), plan.entry))
         elif isinstance(result, CodecError):
             self._refuse(f"{OURS}{result}; nothing was stored")
         else:
-            args[plan.value] = result
-            self._conversation.entries.append(plan.entry)
+            args[place] = result
             self.out.append(writers.small_command(args))
+            self._took(command, plan, 1)
 
     def _take(self, command: Command | None, request: Request) -> None:
-        args, raw = request
+        args = request.args
         if not self.is_admitted and not self._may_knock(command, args):
             return
         if command is None:
@@ -240,11 +283,11 @@ class RequestHalf:
         elif command.subcommands is not None:
             self._take_container(command, request)
         elif self._is_open(command, args) and (command.turn is Turn.NONE or self._turn(command, request)):
-            self._forward(command, args, raw)
+            self._forward(command, args, request.raw)
 
     def _take_container(self, command: Command, request: Request) -> None:
         """A command with subcommands, but without one that we know."""
-        args, raw = request
+        args, raw = request.args, request.raw
         if len(args) == 1:
             self._send(raw, PASS)  # alone it does nothing, or (COMMAND) nothing that matters
         elif VALID_NAME.fullmatch(args[1]) and len(args[1]) <= _LONGEST_NAME:
@@ -383,7 +426,7 @@ class RequestHalf:
             self.is_admitted = self.gate is None or self.gate.is_open
 
     def _hello(self, _turn: Turn, request: Request) -> None:
-        args, raw = request
+        args, raw = request.args, request.raw
         protocol = _PROTOCOLS.get(args[1]) if len(args) > 1 else None
         if self.gate is not None:
             if len(args) > 1 and protocol is None:
@@ -417,7 +460,7 @@ class RequestHalf:
             self._owe(opening.raw, Setup(opening.refused))
 
     def _subscribe(self, turn: Turn, request: Request) -> None:
-        args, raw = request
+        args, raw = request.args, request.raw
         kind = args[0].lower()
         count = len(args) - 1
         if self._conversation.in_multi:
@@ -430,7 +473,7 @@ class RequestHalf:
             self._owe(raw, Subscription(kind, count or max(1, current)))
 
     def _set_reply_mode(self, _turn: Turn, request: Request) -> None:
-        args, raw = request
+        args, raw = request.args, request.raw
         # Redis compares the mode as a C string, which ends at a NUL.
         word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
         if self._conversation.in_multi:

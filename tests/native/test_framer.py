@@ -23,8 +23,11 @@ _ASKED: list[Callable[[Any], object]] = [
     methodcaller("enter"),
     methodcaller("bulk"),
     methodcaller("let_go"),
-    methodcaller("whole_bulk", 5),
-    methodcaller("whole_bulk", 100),
+    methodcaller("whole_bulks", 1, 5),
+    methodcaller("whole_bulks", 9, 100),
+    lambda framer: _skipped(framer, 0),
+    lambda framer: _skipped(framer, 1),
+    lambda framer: _skipped(framer, 2),
     lambda framer: _plain(framer, 1),
     lambda framer: _plain(framer, 3),
     attrgetter("buffered"),
@@ -36,6 +39,13 @@ _SCRAPS = (b"", b"\r", b"\n", b"\r\n", b"$", b"*", b">", b"|", b"9" * 20, b"-1",
 def _plain(framer: Any, most: int) -> object:
     out: list[bytes] = []
     return framer.forward_plain(most, out), out
+
+
+def _skipped(framer: Any, count: int) -> object:
+    """Behind as many as there are."""
+    payloads = framer.whole_bulks(count, 50)
+    framer.skip(len(payloads))
+    return payloads, framer.buffered
 
 
 def _forwarded(framer: Any) -> object:

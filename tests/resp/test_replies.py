@@ -429,23 +429,40 @@ def test_runs_and_single_values_are_the_same_stream(values: list[bytes], cuts: l
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_whole_bulk_is_taken_at_once_and_nothing_else_is(name: str) -> None:
+def test_whole_bulks_are_looked_at_together_and_nothing_else_is(name: str) -> None:
     value, framer = VALUES[name], ReplyFramer()
     is_bulk = value.startswith(b"$") and value != b"$-1\r\n"
-    framer.feed(value + value)
-    for _ in range(2 if is_bulk else 1):
-        assert framer.whole_bulk(7) == (value.partition(b"\r\n")[2][:-2] if is_bulk else None)
-    assert framer.buffered == (0 if is_bulk else 2 * len(value))
+    payloads = [value.partition(b"\r\n")[2][:-2]] if is_bulk else []
+    framer.feed(value + value + b":1\r\n")
+    assert framer.whole_bulks(1, 7) == payloads
+    assert framer.whole_bulks(9, 14) == payloads * 2
+    assert framer.buffered == 2 * len(value) + 4
+    framer.skip(len(payloads))
+    assert framer.whole_bulks(9, 14) == payloads
+    framer.skip(len(payloads))
+    assert framer.buffered == (4 if is_bulk else 2 * len(value) + 4)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"$", b"$2", b"$2\r\n", b"$2\r\nab", b"$2\r\nab\r", b"$2\r\nabxx", b"$3\r\nabc\r\n"]
+    "data", [b"", b"$", b"$2", b"$2\r\n", b"$2\r\nab", b"$2\r\nab\r", b"$2\r\nabxx", b"$3\r\nabc\r\n", b"$x\r\n"]
 )
 def test_a_bulk_that_is_not_whole_or_too_long_stays(data: bytes) -> None:
     framer = ReplyFramer()
     framer.feed(data)
-    assert framer.whole_bulk(2) is None
+    assert framer.whole_bulks(9, 2) == []
+    framer.skip(0)
     assert framer.buffered == len(data)
+
+
+def test_bulks_are_looked_at_up_to_a_limit_of_all_their_bytes() -> None:
+    framer = ReplyFramer()
+    framer.feed(b"$2\r\nab\r\n$0\r\n\r\n$1\r\nc\r\n$1\r\nd\r\n")
+    assert framer.whole_bulks(9, 3) == [b"ab", b"", b"c"]
+    framer.skip(2)
+    assert framer.whole_bulks(9, 1) == [b"c"]
+    assert framer.forward([])
+    assert framer.whole_bulks(0, 9) == []
+    assert framer.whole_bulks(1, 9) == [b"d"]
 
 
 # -- anything at all -----------------------------------------------------------------------------------------

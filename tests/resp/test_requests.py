@@ -4,7 +4,7 @@ import tracemalloc
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import pytest
@@ -31,16 +31,28 @@ class StrictParser(RequestParser):
         return 0
 
 
+class Read(NamedTuple):
+    """A request, wherever its bytes stand."""
+
+    args: list[bytes]
+    raw: bytes
+
+
+def read(request: Request | None) -> Read:
+    assert request is not None
+    return Read(request.args, request.raw)
+
+
 def parsed(
     chunks: Iterable[bytes], limits: RequestLimits = DEFAULTS, kind: type[RequestParser] = RequestParser
-) -> tuple[list[Request], str]:
+) -> tuple[list[Read], str]:
     """The requests in `chunks`, taken as they come, and the error that ends them, if any."""
-    parser, requests = kind(limits), list[Request]()
+    parser, requests = kind(limits), list[Read]()
     try:
         for chunk in chunks:
             parser.feed(chunk)
             while request := parser.next():
-                requests.append(request)
+                requests.append(read(request))
     except ProtocolError as error:
         with pytest.raises(ProtocolError):
             parser.next()
@@ -99,7 +111,7 @@ def test_commands_come_out_as_they_went_in_and_canonical(commands: list[list[byt
     stream = b"".join(command(*args) for args in commands)
     requests, error = parsed(pieces(stream, cuts))
     assert error == ""
-    assert requests == [Request(args, command(*args)) for args in commands]
+    assert requests == [Read(args, command(*args)) for args in commands]
     assert b"".join(request.raw for request in requests) == stream
 
 
@@ -107,7 +119,7 @@ def test_requests_before_an_error_come_first() -> None:
     parser = RequestParser(LIMITS)
     parser.feed(PING * 2 + b"*x\r\n" + PING)
     parser.feed(PING)
-    assert [parser.next(), parser.next()] == [Request([b"PING"], PING)] * 2
+    assert [read(parser.next()), read(parser.next())] == [Read([b"PING"], PING)] * 2
     for _ in range(2):
         with pytest.raises(ProtocolError):
             parser.next()
@@ -134,7 +146,7 @@ def test_what_takes_long_to_read_is_read_when_it_is_asked_for() -> None:
     assert parser.buffered == 100 * len(odd)
     for left in range(99, -1, -1):
         assert parser.has_more
-        assert parser.next() == Request([b"~0\r\n\n"], odd)
+        assert read(parser.next()) == Read([b"~0\r\n\n"], odd)
         assert parser.buffered == left * len(odd)
     assert parser.next() is None
     assert not parser.has_more
@@ -215,7 +227,7 @@ def test_what_is_no_request_is_an_error_in_redis_words(data: bytes, text: str) -
 def test_an_inline_command_behind_a_request_of_one_read_is_an_error() -> None:
     for behind, got in ((b"PING\r\n", "P"), (b" \r\n", " "), (b"$4\r\nPING\r\n", "$"), (b"\rX", "\r"), (b"\0", "?")):
         requests, error = parsed([PING + behind])
-        assert requests == [Request([b"PING"], PING)]
+        assert requests == [Read([b"PING"], PING)]
         assert error == f"ERR Protocol error: expected '*', got '{got}'"
 
 
@@ -351,7 +363,9 @@ scraps = st.sampled_from(
 ) | st.binary(max_size=3)
 commands = st.builds(lambda args: command(*args), st.lists(st.binary(max_size=6), max_size=4))
 streams = mutated(st.builds(b"".join, st.lists(commands, max_size=5)), scraps)
-small_limits = st.builds(RequestLimits, st.integers(10, 60), st.integers(1, 5)) | st.just(RequestLimits())
+small_limits = st.builds(
+    RequestLimits, st.integers(10, 60), st.integers(1, 5), st.just(DEFAULTS.first_bytes)
+) | st.just(DEFAULTS)
 
 
 @given(stream=streams, cuts=cuts, limits=small_limits)

@@ -1,6 +1,6 @@
 """Scripts of a conversation: what each side sends, and what must come out, byte for byte. No sockets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
@@ -13,7 +13,13 @@ POISON = command(b"GET")
 
 
 class StubCodec(Transcoder):
-    """Encodes `x` as `!x` and back; `bad` cannot be encoded, `!bad` cannot be decoded."""
+    """Encodes `x` as `!x` and back, many at once too; `bad` cannot be encoded, `!bad` cannot be decoded."""
+
+    def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
+        return list(_as_far_as_usual(self.encode, payloads, limit, grows=False))
+
+    def decode_some(self, values: list[bytes], limit: int) -> list[bytes]:
+        return list(_as_far_as_usual(self.decode, values, limit, grows=True))
 
     def encode(self, payload: bytes) -> bytes:
         if payload == b"bad":
@@ -24,6 +30,21 @@ class StubCodec(Transcoder):
         if value == b"!bad":
             raise UndecodableError("a bad value")
         return value.removeprefix(b"!")
+
+
+def _as_far_as_usual(
+    convert: Callable[[bytes], bytes], values: list[bytes], limit: int, *, grows: bool
+) -> Iterator[bytes]:
+    for value in values:
+        limit -= len(value)
+        if limit < 0:
+            return
+        try:
+            result = convert(value)
+        except CodecError:
+            return
+        limit -= len(result) if grows else 0
+        yield result
 
 
 def rule(pattern: bytes = b"m:*", **changes: object) -> Rule:

@@ -21,15 +21,26 @@ def limited(**limits: int) -> Playbook:
 
 
 class TestPendingCommands:
-    def test_as_many_are_sent_as_may_be_and_each_reply_makes_room(self) -> None:
-        played = limited(pending_commands=3).sends(PING * 2)
+    @pytest.mark.parametrize(
+        ("asked", "sent", "reply"),
+        [
+            (PING, PING, b"+PONG\r\n"),
+            (command(b"GET", b"other"), command(b"GET", b"other"), b"$-1\r\n"),
+            (command(b"SET", b"m:a", b"v"), command(b"SET", b"m:a", b"!v"), b"+OK\r\n"),
+        ],
+        ids=["one by one", "unmanaged", "encoded"],
+    )
+    def test_as_many_are_sent_as_may_be_and_each_reply_makes_room(
+        self, asked: bytes, sent: bytes, reply: bytes
+    ) -> None:
+        played = limited(pending_commands=3).sends(asked * 2)
         assert played.session.wants_client
-        played.sends(PING * 3).to_upstream(PING * 3)
+        played.sends(asked * 3).to_upstream(sent * 3)
         assert not played.session.wants_client
-        played.replies(b"+PONG\r\n").to_upstream(PING)
-        played.replies(b"+PONG\r\n" * 2).to_upstream(PING)
+        played.replies(reply).to_upstream(sent)
+        played.replies(reply * 2).to_upstream(sent)
         assert played.session.wants_client
-        played.replies(b"+PONG\r\n" * 2).to_client(b"+PONG\r\n" * 5)
+        played.replies(reply * 2).to_client(reply * 5)
 
     @pytest.mark.parametrize(
         ("asked", "reply"),

@@ -43,10 +43,18 @@ OK, FAILED = b"+OK\r\n", b"-ERR no\r\n"
 ANY = (b"$-1\r\n", OK, b":1\r\n", FAILED, b"_\r\n", *map(bulk, (b"!v", b"!bad", b"!" + b"y" * 30, b"")))
 
 
-def _request(chance: random.Random) -> bytes:
+def _requests(chance: random.Random) -> bytes:
+    """Some that differ in nothing but key and value, as pipelines have them."""
     words = chance.choice(TURNING if chance.random() < 0.1 else PLAIN).split(b" ")
-    return command(
-        *(chance.choice(KEYS) if word == b"K" else chance.choice(VALUES) if word == b"V" else word for word in words)
+    keys = chance.choices(KEYS, k=chance.randrange(1, 4))
+    return b"".join(
+        command(
+            *(
+                chance.choice(keys) if word == b"K" else chance.choice(VALUES) if word == b"V" else word
+                for word in words
+            )
+        )
+        for _ in range(chance.choice((1, 1, 2, 5)))
     )
 
 
@@ -67,11 +75,11 @@ def _reply(chance: random.Random, entry: Entry) -> bytes:
 def _conversation(seed: int) -> Iterator[object]:
     """What a session does about random requests and replies."""
     chance = random.Random(seed)
-    limits = SessionLimits(inline_encode_bytes=40, inline_decode_bytes=40)
+    limits = SessionLimits(inline_encode_bytes=40, inline_decode_bytes=40, turn_steps=chance.choice((3, 1000)))
     played = Playbook(policy(*RULES, limits=limits))
     for _ in range(60):
         if chance.random() < 0.5:
-            played.sends(b"".join(_request(chance) for _ in range(chance.randrange(1, 9))))
+            played.sends(b"".join(_requests(chance) for _ in range(chance.randrange(1, 6))))
         else:
             due = islice(played.session._conversation.entries, chance.randrange(1, 9))
             replies = b"".join(_reply(chance, each) for each in due)

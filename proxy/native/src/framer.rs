@@ -94,6 +94,8 @@ pub struct Framer {
     pos: usize,
     held: Vec<Py<PyBytes>>,
     held_size: usize,
+    /// Of the bulks looked at.
+    ends: Vec<usize>,
     /// Known: no LF from `pos` on, nor among what is held.
     lineless: bool,
     /// Of the value being forwarded, nested ones included.
@@ -114,6 +116,7 @@ impl Framer {
             pos: 0,
             held: Vec::new(),
             held_size: 0,
+            ends: Vec::new(),
             lineless: false,
             values_left: 0,
             bulk_left: 0,
@@ -296,12 +299,29 @@ impl Framer {
         }
     }
 
-    pub fn whole_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> Option<Bound<'py, PyBytes>> {
-        let rest = &self.data.as_bytes(py)[self.pos..];
-        let (start, stop) = whole_bulk(rest).filter(|(start, stop)| stop - start <= limit)?;
-        let payload = PyBytes::new(py, &rest[start..stop]);
-        self.pos += stop + 2;
-        Some(payload)
+    pub fn whole_bulks<'py>(&mut self, py: Python<'py>, most: usize, mut limit: usize) -> PyResult<Bound<'py, PyList>> {
+        let payloads = PyList::empty(py);
+        let data = self.data.as_bytes(py);
+        let mut pos = self.pos;
+        self.ends.clear();
+        while self.ends.len() < most {
+            let (start, stop) = match whole_bulk(&data[pos..]) {
+                Some((start, stop)) if stop - start <= limit => (start, stop),
+                _ => break,
+            };
+            limit -= stop - start;
+            payloads.append(PyBytes::new(py, &data[pos + start..pos + stop]))?;
+            pos += stop + 2;
+            self.ends.push(pos);
+        }
+        Ok(payloads)
+    }
+
+    pub fn skip(&mut self, count: usize) {
+        if let Some(end) = count.checked_sub(1).and_then(|last| self.ends.get(last)) {
+            self.pos = *end;
+            self.ends.clear();
+        }
     }
 
     pub fn forward_plain(&mut self, py: Python<'_>, most: usize, out: &Bound<'_, PyList>) -> PyResult<usize> {

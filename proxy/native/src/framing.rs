@@ -98,9 +98,14 @@ impl ReplyFramer {
         guarded(py, || self.framer.bulk(py))
     }
 
-    /// The payload of the bulk at the head, consumed, if it is whole and not too long. None: it is not.
-    fn whole_bulk<'py>(&mut self, py: Python<'py>, limit: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(py, || Ok(self.framer.whole_bulk(py, limit)))
+    /// The payloads of the bulks at the head, as far as they are whole, not consumed: at most `most`, of `limit` bytes in all.
+    fn whole_bulks<'py>(&mut self, py: Python<'py>, most: usize, limit: usize) -> PyResult<Bound<'py, PyList>> {
+        guarded(py, || self.framer.whole_bulks(py, most, limit))
+    }
+
+    /// Move past as many of the bulks that `whole_bulks` has given just before.
+    fn skip(&mut self, count: usize) {
+        self.framer.skip(count);
     }
 
     /// Move up to `most` whole values that need no look, untouched; how many it was.

@@ -3,12 +3,13 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyList, PyType};
 
 use crate::encode::{self, Writing};
 use crate::framing::ReplyFramer;
 use crate::limits::{Failure, Limits, MAX_DEPTH};
 use crate::plain::is_json;
+use crate::requests::canonical_ends;
 use crate::stored::{self, Reading};
 use crate::tags::TagSet;
 
@@ -16,7 +17,7 @@ use crate::tags::TagSet;
 const LARGE: usize = 64 * 1024;
 
 /// As `proxy/engine.py` knows it.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
 /// One rule's codec: `Transcoder` with its options, for what is handled here.
 #[pyclass(frozen, module = "proxy._native")]
@@ -84,6 +85,59 @@ impl Codec {
             Err(Failure::Undecodable(text)) => Err(PyErr::from_type(self.undecodable.bind(py).clone(), text)),
         }
     }
+
+    /// The stored values of the first payloads: up to one that the reference must do, or that is over `limit` bytes in all.
+    fn encode_some<'py>(
+        &self,
+        py: Python<'py>,
+        payloads: &Bound<'py, PyList>,
+        mut limit: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let values = PyList::empty(py);
+        for payload in payloads {
+            let payload = payload.downcast_into::<PyBytes>()?;
+            limit = match limit.checked_sub(payload.as_bytes().len()) {
+                Some(left) => left,
+                None => break,
+            };
+            match guarded(|| encode::encode(payload.as_bytes(), &self.writing)).flatten() {
+                Some(value) => values.append(PyBytes::new(py, &value))?,
+                None => break,
+            }
+        }
+        Ok(values)
+    }
+
+    /// The payloads of the first stored values: up to one that is odd, or over `limit` bytes in all, payloads included.
+    fn decode_some<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyList>,
+        mut limit: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let payloads = PyList::empty(py);
+        if self.reading.limits.depth > MAX_DEPTH {
+            return Ok(payloads);
+        }
+        for value in values {
+            let value = value.downcast_into::<PyBytes>()?;
+            limit = match limit.checked_sub(value.as_bytes().len()) {
+                Some(left) => left,
+                None => break,
+            };
+            match guarded(|| stored::decode(value.as_bytes(), self.reading)) {
+                Some(Ok(payload)) => {
+                    payloads.append(PyBytes::new(py, &payload))?;
+                    limit = match limit.checked_sub(payload.len()) {
+                        Some(left) => left,
+                        None => break,
+                    };
+                }
+                _ => break,
+            }
+        }
+        Ok(payloads)
+    }
 }
 
 /// A defect of ours costs the time of the reference, and nothing else.
@@ -95,5 +149,6 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<Codec>()?;
+    module.add_function(wrap_pyfunction!(canonical_ends, module)?)?;
     module.add_class::<ReplyFramer>()
 }

@@ -30,6 +30,8 @@ mod pickle_write;
 mod pickler;
 mod plain;
 mod present;
+#[cfg(feature = "python")]
+mod requests;
 mod shapes;
 mod sink;
 mod spelled;
