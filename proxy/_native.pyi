@@ -25,7 +25,10 @@ class Codec:
     def decode_some(self, values: list[bytes], limit: int) -> list[bytes]: ...
 
 def canonical_ends(commands: list[list[bytes]], data: bytes, start: int) -> list[int] | None:
-    """`proxy.resp.canonical.ends`."""
+    """See `proxy.resp.proofs`."""
+
+def is_harmless(data: bytes) -> bool:
+    """Likewise."""
 
 class ReplyFramer:
     """`proxy.resp.replies.ReplyFramer`."""

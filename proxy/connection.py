@@ -165,14 +165,14 @@ class Connection(asyncio.Protocol):
 
     def _settle_half_closed(self) -> None:
         """Go with the client once it has its replies. A command that may block for ever, Redis itself is to drop."""
-        all_passed_on = not self._from_client and self._session.wants_client and self._upstream is not None
+        all_passed_on = not self._from_client.size and self._session.wants_client and self._upstream is not None
         drops = self._session.is_blocked and all_passed_on
         if self._is_idle or (drops and not finish(self._upstream)):
             self.close()
 
     def _watch_progress(self, before: object = None) -> None:
         """One side has left: wait on, as long as there is something to wait for or the client takes what it is owed."""
-        now = self._session.pending, len(self._from_upstream), self._client.get_write_buffer_size()
+        now = self._session.pending, self._from_upstream.size, self._client.get_write_buffer_size()
         if now == before and not self._awaits_others:
             self.close()
         else:
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
 
     def _finish_without_redis(self) -> None:
         """Close, once what it has sent is delivered: a reply may be under conversion, or the client slow."""
-        if self._from_upstream or not self._session.wants_upstream:
+        if self._from_upstream.size or not self._session.wants_upstream:
             return
         if self._session.pending and not (self._half_closed and self._session.is_blocked):  # which we had it drop
             _log.warning("[%d] Redis closed with %d replies outstanding", self.number, self._session.pending)
@@ -343,9 +343,16 @@ class Connection(asyncio.Protocol):
         """Read each side while what it sends can be used, and go on with what has been read."""
         if self._ending or self._client is None:
             return
-        if self._from_client.adjust(self._client, self._takes_client):
+        client, upstream = self._from_client, self._from_upstream
+        if (
+            not (client.paused or upstream.paused or client.size or upstream.size)
+            and not (self._client_full or self._upstream_full or self._draining or self._upstream is None)
+            and self._session.flows
+        ):
+            return  # as after most events: nothing is held up, and nothing waits
+        if client.adjust(self._client, self._takes_client):
             self._host.wait_turn(partial(self._go_on, self._go_on_with_client))
-        if self._from_upstream.adjust(self._upstream, self._takes_upstream):
+        if upstream.adjust(self._upstream, self._takes_upstream):
             self._host.wait_turn(partial(self._go_on, self._go_on_with_upstream))
 
     def _go_on(self, step: Callable[[], None]) -> None:
@@ -367,7 +374,7 @@ class Connection(asyncio.Protocol):
     def memory(self) -> int:
         """Bytes that its buffers take, about."""
         unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
-        held = unsent + len(self._from_client) + len(self._from_upstream) + self._session.memory
+        held = unsent + self._from_client.size + self._from_upstream.size + self._session.memory
         return held + (decrypted(self._client) if self._client is not None else 0)
 
     @property
@@ -425,7 +432,7 @@ class Connection(asyncio.Protocol):
     @property
     def _is_idle(self) -> bool:
         """Nothing of the client's is under way."""
-        return not self._from_client and self._session.is_idle
+        return not self._from_client.size and self._session.is_idle
 
     # -- the end ---------------------------------------------------------------------------------------
 

@@ -11,32 +11,33 @@ _SMALL: Final = 4 * 1024
 class Backlog:
     """A queue of bytes that is taken piece by piece, without moving what stays."""
 
-    __slots__ = ("_at", "_data")
+    __slots__ = ("_at", "_data", "size")
 
     def __init__(self) -> None:
         """Nothing waits."""
         self._data = b""
         self._at = 0
-
-    def __len__(self) -> int:
-        """How many bytes wait."""
-        return len(self._data) - self._at
+        self.size = 0
+        """How many bytes wait; an attribute, because every read and write asks for it."""
 
     def add(self, data: bytes) -> None:
         """Put them behind the others."""
-        self._data, self._at = (self._data[self._at :] + data if self else data), 0
+        self._data, self._at = (self._data[self._at :] + data if self.size else data), 0
+        self.size += len(data)
 
     def take(self, size: int) -> bytes:
         """The first ones, at most so many."""
-        start, self._at = self._at, min(self._at + size, len(self._data))
+        start = self._at
+        self._at = start + min(size, self.size)
         taken = self._data[start : self._at]
-        if not self:
+        self.size -= len(taken)
+        if not self.size:
             self.clear()
         return taken
 
     def clear(self) -> None:
         """Drop all."""
-        self._data, self._at = b"", 0
+        self._data, self._at, self.size = b"", 0, 0
 
 
 class Inlet(Backlog):
@@ -53,19 +54,19 @@ class Inlet(Backlog):
 
     def passes(self, data: bytes) -> bool:
         """Whether they may be worked at as they come; otherwise they wait from here on."""
-        if self.paused or self or len(data) > _SMALL:
+        if self.paused or self.size or len(data) > _SMALL:
             self.add(data)
             return False
         return True
 
     def adjust(self, transport: Any, takes: bool) -> bool:
         """Read while what comes can be used (`takes`); True: what waits needs a turn that nobody has asked for."""
-        pause = not takes or len(self) > SLICE
+        pause = not takes or self.size > SLICE
         if pause is not self.paused:
             self.paused = pause
             if transport is not None:
                 (transport.pause_reading if pause else transport.resume_reading)()
-        if takes and self and not self.due:
+        if takes and self.size and not self.due:
             self.due = True
             return True
         return False

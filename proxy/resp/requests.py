@@ -14,32 +14,23 @@ remembers how far it has looked, so that one byte at a time is still linear.
 import re
 from functools import partial
 from itertools import repeat
-from operator import sub
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
-from proxy.resp import canonical, inline
+from proxy import engine
+from proxy.resp import inline, proofs
 from proxy.resp.errors import ProtocolError
 from proxy.resp.writers import command
 
+PROOFS: Final[Any] = proofs if engine.NATIVE is None else engine.NATIVE
 _NOT_ENOUGH: Final = object()
 
 _SLICE: Final = 16 * 1024
 """Bytes that hiredis gets at once: it moves all that it holds for every kilobyte that it gives out."""
 
-# Neither pattern may ask what stands before a header: hiredis takes any two bytes for a bulk's CRLF.
-_OTHER_AGGREGATE = re.compile(rb"[%~>|]-?[0-9]{1,19}\r\n")
-_LARGE_COUNT = re.compile(rb"\*([0-9]{3,9})")
-_SMALLEST_ARGUMENT: Final = len(b"$0\r\n\r\n")
-
 _OBJECT: Final = 64
 """Bytes of Python's own for an argument or a request, about."""
-
-_OTHER_TYPES: Final = (b"%", b"~", b">", b"|")
-# The type byte of each looks like `~` and every digit like `0`: a plain search tells that most chunks do not need the
-# pattern.
-_SHAPE: Final = bytes.maketrans(b"%~>|-0123456789", b"~~~~00000000000")
 
 # string2ll of Redis' util.c: no plus sign, no leading zero, no minus zero.
 _INTEGER = re.compile(rb"-?[1-9][0-9]{0,18}|0")
@@ -211,7 +202,7 @@ class RequestParser:
 
         It reads slice by slice, and nothing from the first slice on that has anything odd.
         """
-        if not _harmless(data):
+        if not PROOFS.is_harmless(data):
             return 0
         reader = _readers.pop() if _readers else hiredis.Reader(notEnoughData=_NOT_ENOUGH)
         pos = 0
@@ -219,13 +210,14 @@ class RequestParser:
             for start in range(0, len(data), _SLICE):
                 reader.feed(data, start, min(_SLICE, len(data) - start))
                 commands: list[list[bytes]] = [*iter(reader.gets, _NOT_ENOUGH)]
-                if not commands:
-                    continue
-                stops = canonical.ends(commands, data, pos)
-                if stops is None or not self._are_ordinary(commands, starts := [pos, *stops[:-1]], stops):
+                stops = PROOFS.canonical_ends(commands, data, pos)
+                if stops is None or not (all(commands) and self._are_short(commands, data)):
                     return pos
-                self._arrived.extend(map(_request, zip(commands, repeat(data), starts, stops)))
-                pos = stops[-1]
+                if len(commands) == 1:  # as it is where nobody pipelines
+                    self._arrived.append(_request((commands[0], data, pos, stops[0])))
+                else:
+                    self._arrived += map(_request, zip(commands, repeat(data), [pos, *stops], stops, strict=False))
+                pos = stops[-1] if stops else pos
         except Exception:
             # Not commands to hiredis, or not made of strings: what it is, the strict reader says.
             return pos
@@ -233,12 +225,12 @@ class RequestParser:
             _readers.append(reader)
         return pos
 
-    def _are_ordinary(self, commands: list[list[bytes]], starts: list[int], stops: list[int]) -> bool:
-        """Whether all are within the limits, and none is `*0`, which is nothing."""
-        return (
-            max(map(sub, stops, starts)) <= self.limits.request_bytes
-            and max(map(len, commands)) <= self.limits.arguments
-            and all(commands)
+    def _are_short(self, commands: list[list[bytes]], data: bytes) -> bool:
+        """Whether all are within the limits, as those are of which the whole of `data` could not hold a longer one."""
+        if len(data) <= min(self.limits.request_bytes, self.limits.arguments):
+            return True
+        return max(map(len, commands), default=0) <= self.limits.arguments and all(
+            len(command(*args)) <= self.limits.request_bytes for args in commands
         )
 
     # -- the strict reader -----------------------------------------------------------------------------
@@ -374,20 +366,6 @@ class RequestParser:
     def _consume(self, count: int) -> None:
         del self._buffer[:count]
         self._seen = 0
-
-
-def _harmless(data: bytes) -> bool:
-    """Whether hiredis, wherever in `data` it may find a header, allocates no more than `data` is worth.
-
-    It would make room for whatever a header declares, for each of 1,024 nested arrays anew.
-    """
-    # One byte is found at the speed of memory, and most chunks have none of these.
-    others = max(map(data.find, _OTHER_TYPES)) >= 0
-    if others and b"~0" in data.translate(_SHAPE) and _OTHER_AGGREGATE.search(data):
-        return False
-    if not _LARGE_COUNT.search(data):
-        return True
-    return sum(map(int, _LARGE_COUNT.findall(data))) * _SMALLEST_ARGUMENT <= len(data)
 
 
 def _integer(text: bytes) -> int | None:

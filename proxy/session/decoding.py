@@ -4,8 +4,9 @@ they are exceeded too.
 """
 
 from proxy.codec import CodecError, UndecodableError
-from proxy.policy import OnUndecodable, SessionLimits
+from proxy.policy import OnUndecodable
 from proxy.resp import writers
+from proxy.session.allowance import Allowance
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import Decode
@@ -14,58 +15,45 @@ from proxy.session.entries import Decode
 class Decoder:
     """Decodes one value after the other; while one waits, no other may come."""
 
-    __slots__ = ("_budget", "_conversation", "_waiting", "conversions", "limits", "wants_turn")
+    __slots__ = ("_allowance", "_conversation", "conversions", "waiting", "wants_turn")
 
-    def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
+    def __init__(self, allowance: Allowance, conversation: Conversation) -> None:
         """Nothing waits."""
-        self.limits = limits
+        self._allowance = allowance
         self._conversation = conversation
-        self._budget = 0
-        self._waiting: tuple[Decode, bytes] | None = None
+        self.waiting: tuple[Decode, bytes] | None = None
+        """A value that waits: for the converter, or for its turn."""
         self.conversions: list[Conversion] = []
         self.wants_turn = False
         """What waits, waits for the next turn of the event loop."""
 
-    def begin_turn(self) -> None:
-        """From here on a whole turn's worth of values is decoded."""
-        self._budget = self.limits.inline_decode_bytes
-
-    @property
-    def waits(self) -> bool:
-        """A value waits: for the converter, or for its turn."""
-        return self._waiting is not None
-
     @property
     def memory(self) -> int:
         """Bytes of the value that waits."""
-        return 0 if self._waiting is None else len(self._waiting[1])
+        return 0 if self.waiting is None else len(self.waiting[1])
 
     def decode(self, entry: Decode, stored: bytes) -> bytes | None:
         """The reply with a stored value's payload; None: it waits.
 
         A small value may become a large one, so both count.
         """
-        self._budget -= len(stored)
-        if self._budget >= 0:
+        allowance = self._allowance
+        allowance.decode_bytes -= len(stored)
+        if allowance.decode_bytes >= 0:
             try:
                 payload = entry.rule.brief.decode(stored)
             except CodecError as error:
                 if not error.is_over_limit:
                     return self.undecodable(entry, error, stored)
             else:
-                self._budget -= len(payload)
+                allowance.decode_bytes -= len(payload)
                 return writers.bulk(payload)
-        self._waiting = entry, stored
-        if self._budget < 0 and len(stored) <= self.limits.inline_decode_bytes:
+        self.waiting = entry, stored
+        if allowance.decode_bytes < 0 and len(stored) <= allowance.limits.inline_decode_bytes:
             self.wants_turn = True
         else:
             self.conversions.append(Conversion(Half.REPLIES, entry.rule.transcoder, stored))
         return None
-
-    @property
-    def budget(self) -> int:
-        """Bytes that this turn still bears; none, where a value has had more."""
-        return max(self._budget, 0)
 
     def decode_run(self, entry: Decode, values: list[bytes]) -> list[bytes]:
         """As `decode`, of many that are owed alike. If one waits, the replies are those before it."""
@@ -75,9 +63,9 @@ class Decoder:
         replies: list[bytes] = []
         while len(replies) < len(values):
             rest = values[len(replies) :]
-            payloads = entry.rule.brief.decode_some(rest, self.budget)
+            payloads = entry.rule.brief.decode_some(rest, max(self._allowance.decode_bytes, 0))
             if payloads:
-                self._budget -= sum(map(len, payloads)) + sum(map(len, rest[: len(payloads)]))
+                self._allowance.decode_bytes -= sum(map(len, payloads)) + sum(map(len, rest[: len(payloads)]))
                 replies += map(writers.bulk, payloads)
             elif (reply := self.decode(entry, rest[0])) is not None:
                 replies.append(reply)
@@ -87,21 +75,21 @@ class Decoder:
 
     def take_turn(self) -> bytes | None:
         """As `decode`, for what waits for this turn."""
-        if self._waiting is None or not self.wants_turn:
+        if self.waiting is None or not self.wants_turn:
             return None
-        (entry, stored), self._waiting, self.wants_turn = self._waiting, None, False
+        (entry, stored), self.waiting, self.wants_turn = self.waiting, None, False
         return self.decode(entry, stored)
 
     def finish(self, result: Converted) -> bytes | None:
         """The reply with what the converter has made of the value that waits."""
-        if self._waiting is None:
+        if self.waiting is None:
             return None
-        (entry, stored), self._waiting = self._waiting, None
+        (entry, stored), self.waiting = self.waiting, None
         return self.undecodable(entry, result, stored) if isinstance(result, CodecError) else writers.bulk(result)
 
     def too_large(self, entry: Decode, size: int) -> bytes:
         """The reply in place of a value that may not even be held."""
-        most = self.limits.codec.decoded_bytes
+        most = self._allowance.limits.codec.decoded_bytes
         error = UndecodableError(f"{size} bytes are over the limit of {most} ([limits] decoded_bytes)")
         return self.undecodable(entry, error, b"")
 

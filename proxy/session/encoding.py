@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.codec import CodecError
-from proxy.policy import Rule, SessionLimits
+from proxy.policy import Rule
+from proxy.session.allowance import Allowance
 from proxy.session.effects import Conversion, Converted, Half
 from proxy.session.entries import Entry
 
@@ -57,21 +58,15 @@ class Encoding:
 class Encoder:
     """Encodes the values of one request after the other; while one waits, no other may come."""
 
-    __slots__ = ("_bytes", "_steps", "_waiting", "conversions", "limits", "wants_turn")
+    __slots__ = ("_allowance", "_waiting", "conversions", "wants_turn")
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         """Nothing waits."""
-        self.limits = limits
-        self._bytes = self._steps = 0  # that this turn of the event loop still bears
+        self._allowance = allowance
         self._waiting: Encoding | None = None
         self.conversions: list[Conversion] = []
         self.wants_turn = False
         """What waits, waits for the next turn of the event loop."""
-
-    def begin_turn(self) -> None:
-        """From here on a whole turn's worth of values is encoded."""
-        self._bytes = self.limits.inline_encode_bytes
-        self._steps = self.limits.turn_steps
 
     @property
     def memory(self) -> int:
@@ -80,11 +75,11 @@ class Encoder:
 
     def encode_one(self, rule: Rule, payload: bytes) -> Converted | None:
         """What becomes of a value that stands alone, as most do; None: it takes an `Encoding`."""
-        size = len(payload)
-        if size > self._bytes or self._steps <= 0:
+        allowance, size = self._allowance, len(payload)
+        if size > allowance.encode_bytes or allowance.values <= 0:
             return None
-        self._steps -= 1
-        self._bytes -= size
+        allowance.values -= 1
+        allowance.encode_bytes -= size
         try:
             return rule.brief.encode(payload)
         except CodecError as error:
@@ -92,24 +87,26 @@ class Encoder:
 
     def encode_some(self, rule: Rule, payloads: list[bytes]) -> list[bytes]:
         """Of values that each stand alone, as many of the first as this turn bears and as need no further look."""
-        if self._steps < len(payloads):
+        allowance = self._allowance
+        if allowance.values < len(payloads):
             return []
-        values = rule.brief.encode_some(payloads, self._bytes)
-        self._steps -= len(values)
-        self._bytes -= sum(map(len, payloads[: len(values)]))
+        values = rule.brief.encode_some(payloads, max(allowance.encode_bytes, 0))
+        allowance.values -= len(values)
+        allowance.encode_bytes -= sum(map(len, payloads[: len(values)]))
         return values
 
     def encode(self, encoding: Encoding) -> bool:
         """Encode what this turn still bears; True: the request is through. False: it waits, until `go_on` gives it."""
+        allowance = self._allowance
         while not encoding.is_over:
             result = None
             size = len(encoding.payload)
-            if size <= self.limits.inline_encode_bytes:
-                if self._steps <= 0 or self._bytes <= 0:
+            if size <= allowance.limits.inline_encode_bytes:
+                if allowance.values <= 0 or allowance.encode_bytes <= 0:
                     self._waiting, self.wants_turn = encoding, True
                     return False
-                self._steps -= 1
-                self._bytes -= size
+                allowance.values -= 1
+                allowance.encode_bytes -= size
                 result = _encoded_here(encoding)
             if result is None:
                 self._waiting = encoding

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from proxy.policy import OnUndecodable, SessionLimits
+from proxy.policy import OnUndecodable
 from proxy.resp import FramingError, ReplyFramer, writers
+from proxy.session.allowance import Allowance
 from proxy.session.conversation import STEPS, Conversation
 from proxy.session.decoding import Decoder
 from proxy.session.effects import Converted
@@ -55,14 +56,13 @@ class ReplyHalf:
     """See the module."""
 
     __slots__ = (
+        "_allowance",
         "_confirmed",
         "_conversation",
         "_framer",
         "_levels",
-        "_limits",
         "_pieces",
         "_sink",
-        "_steps",
         "_substitute",
         "_then",
         "_trash",
@@ -71,9 +71,9 @@ class ReplyHalf:
         "wants_turn",
     )
 
-    def __init__(self, limits: SessionLimits, conversation: Conversation) -> None:
+    def __init__(self, allowance: Allowance, conversation: Conversation) -> None:
         """Nothing received."""
-        self._limits = limits
+        self._allowance = allowance
         self._conversation = conversation
         self._framer = ReplyFramer()
         self._levels: list[deque[Entry]] = []  # entries of the arrays that are open, innermost last
@@ -83,8 +83,7 @@ class ReplyHalf:
         self._pieces: list[bytes] = []  # of a confirmation
         self._confirmed = 0  # confirmations seen for the subscription at the head
         self._substitute = b""  # what the client gets in place of the reply being dropped
-        self.decoder = Decoder(limits, conversation)
-        self._steps = 0  # left in this turn of the event loop
+        self.decoder = Decoder(allowance, conversation)
         self.wants_turn = False
         """What waits, waits for the next turn of the event loop."""
         self.out: list[bytes] = []
@@ -99,19 +98,10 @@ class ReplyHalf:
         """The client has had nothing of the reply at the head."""
         return not self._framer.forwarding and not self._levels and not self._pieces and not self._confirmed
 
-    def begin_turn(self) -> None:
-        """From here on a whole turn's worth of replies is dealt with."""
-        self._steps = self._limits.turn_steps
-        self.decoder.begin_turn()
-
     @property
     def waits(self) -> bool:
         """Nothing moves: a value is being decoded, or this turn of the event loop has done enough."""
-        return self.wants_turn or self.decoder.waits
-
-    def set_limits(self, limits: SessionLimits) -> None:
-        """From the next value on."""
-        self._limits = self.decoder.limits = limits
+        return self.wants_turn or self.decoder.waiting is not None
 
     def feed(self, data: bytes) -> None:
         """Take Redis' bytes. Raises FramingError."""
@@ -123,8 +113,8 @@ class ReplyHalf:
         if not self._framer.buffered and not (entries and type(entries[0]) is Last):
             return  # as after each request
         while not self.waits and self._conversation.close_reason is None and (self._run() or self._next()):
-            self._steps -= 1
-            if self._steps <= 0 and self._framer.buffered:
+            self._allowance.replies -= 1
+            if self._allowance.replies <= 0 and self._framer.buffered:
                 self.wants_turn = True
         self._trash.clear()
         self._framer.let_go()
@@ -144,22 +134,22 @@ class ReplyHalf:
         return moved > 0
 
     def _run_of_values(self, entry: Decode) -> bool:
-        decoder = self.decoder
-        most = self._alike(entry)
-        values = self._framer.whole_bulks(most, min(decoder.budget, self._limits.codec.decoded_bytes))
+        decoder, allowance = self.decoder, self._allowance
+        most = max(0, min(allowance.decode_bytes, allowance.limits.codec.decoded_bytes))
+        values = self._framer.whole_bulks(self._alike(entry), most)
         if not values:
             return False
         replies = decoder.decode_run(entry, values)
         self.out += replies
-        self._steps -= len(replies)
+        allowance.replies -= len(replies)
         self._drop_entries(len(replies))  # one whose value waits has had no reply
-        self._framer.skip(len(replies) + decoder.waits)
+        self._framer.skip(len(replies) + (decoder.waiting is not None))
         return True
 
     def _alike(self, entry: Entry) -> int:
         """How many at the head are one and the same, of as many as this turn bears."""
         count = 0
-        for each in islice(self._conversation.entries, max(self._steps, 1)):
+        for each in islice(self._conversation.entries, max(self._allowance.replies, 1)):
             if each is not entry:
                 break
             count += 1
@@ -294,7 +284,7 @@ class ReplyHalf:
             return False
         if size < 0:
             return self._pass(entry, kind)
-        if size > self._limits.codec.decoded_bytes:
+        if size > self._allowance.limits.codec.decoded_bytes:
             if entry.rule.on_undecodable is OnUndecodable.RAW:
                 return self._pass(entry, kind)
             return self._drop(self.decoder.too_large(entry, size))

@@ -18,6 +18,7 @@ from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
 from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
 from proxy.session import guarding, managed, words
+from proxy.session.allowance import Allowance
 from proxy.session.conversation import Conversation
 from proxy.session.effects import CommandInfo, Converted
 from proxy.session.encoding import Encoder, Encoding
@@ -86,10 +87,10 @@ class RequestHalf:
     """See the module."""
 
     __slots__ = (
+        "_allowance",
         "_conversation",
         "_looking_up",
         "_parser",
-        "_steps",
         "_tally",
         "_waiting",
         "asked",
@@ -103,8 +104,11 @@ class RequestHalf:
         "stall",
     )
 
-    def __init__(self, policy: Policy, conversation: Conversation, gate: Gate | None, tally: Tally) -> None:
+    def __init__(
+        self, policy: Policy, allowance: Allowance, conversation: Conversation, gate: Gate | None, tally: Tally
+    ) -> None:
         """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
+        self._allowance = allowance
         self._tally = tally
         self.asked: Command | None = None
         """The last one before which nothing was outstanding."""
@@ -117,9 +121,8 @@ class RequestHalf:
         self._parser = RequestParser(policy.limits.request)
         self._waiting: Request | None = None
         self._looking_up = b""
-        self._steps = 0  # left in this turn of the event loop
         self.out: list[bytes] = []
-        self.encoder = Encoder(policy.limits)
+        self.encoder = Encoder(allowance)
         self.lookups: list[bytes] = []
         self.stall: Stall | None = None
 
@@ -154,19 +157,13 @@ class RequestHalf:
         """From the next request on."""
         self.policy = policy
         self.gate = gate
-        self.encoder.limits = policy.limits
         self._parser.limits = policy.limits.request
-
-    def begin_turn(self) -> None:
-        """From here on a whole turn's worth of requests is taken and of values encoded."""
-        self._steps = self.policy.limits.turn_steps
-        self.encoder.begin_turn()
 
     def advance(self) -> None:
         """Go through the requests that are there, until none is left or one must wait."""
-        conversation, limits, counts = self._conversation, self.policy.limits, self._tally.commands
+        conversation, allowance, counts = self._conversation, self._allowance, self._tally.commands
         straight = self.is_admitted and conversation.is_straight
-        while self.stall is None and not conversation.is_full(limits):
+        while self.stall is None and not conversation.is_full(allowance.limits):
             try:
                 request = self._parser.next()
             except ProtocolError as error:
@@ -176,7 +173,7 @@ class RequestHalf:
                 if not self.is_admitted and self._parser.buffered > MOST_BYTES:
                     self._end(writers.error(TOO_LONG), TOO_LONG)
                 return
-            self._steps -= 1
+            allowance.requests -= 1
             command = find(request[0])
             counts[command] += 1
             if not conversation.entries:
@@ -186,7 +183,7 @@ class RequestHalf:
             else:
                 self._take(command, request)
                 straight = self.is_admitted and conversation.is_straight
-            if self._steps <= 0 and self.stall is None and self._parser.has_more:
+            if allowance.requests <= 0 and self.stall is None and self._parser.has_more:
                 self.stall = Stall.TURN
 
     def resume(self) -> None:
@@ -227,9 +224,10 @@ class RequestHalf:
         ready, match = self._parser.ready, self.policy.match
         args, chunk = request.args, request.chunk
         name, size = args[0], len(args)
-        option = -2 if size > plan.length else 0
+        option = -2 if rule is not None and size > plan.length else 0
+        room = self.policy.limits.pending_commands - len(self._conversation.entries) - 1
         at = len(ready)
-        stop = max(0, at - self._steps, at + 1 + len(self._conversation.entries) - self.policy.limits.pending_commands)
+        stop = max(0, at - min(room, self._allowance.requests))
         while at > stop:
             other, its_chunk, _, _ = ready[at - 1]
             if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:
@@ -245,7 +243,7 @@ class RequestHalf:
         if size > 1:
             del self._parser.ready[1 - size :]
             self._tally.commands[command] += size - 1
-            self._steps -= size - 1
+            self._allowance.requests -= size - 1
 
     def _encode_run(self, command: Command, rule: Rule, place: int, plan: managed.Plan, run: list[Request]) -> bool:
         """As many of the first as need no further look; False: not even one."""
@@ -327,7 +325,7 @@ class RequestHalf:
         self.out.append(raw)
 
     def _refuse(self, text: str) -> None:
-        self._steps -= _REFUSAL_STEPS
+        self._allowance.requests -= _REFUSAL_STEPS
         self._tally.refusals += 1
         self._reply(writers.error(text))
 

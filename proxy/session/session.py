@@ -8,6 +8,7 @@ pile up. After an effect `close` there are no more effects.
 from proxy.policy import Policy
 from proxy.resp import FramingError, writers
 from proxy.session import words
+from proxy.session.allowance import Allowance
 from proxy.session.conversation import Conversation
 from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half
 from proxy.session.entries import Blocking, Opening
@@ -22,13 +23,14 @@ from proxy.session.words import OURS
 class Session:
     """See the module."""
 
-    __slots__ = ("_closed", "_conversation", "_replies", "_requests")
+    __slots__ = ("_allowance", "_closed", "_conversation", "_replies", "_requests")
 
     def __init__(self, policy: Policy, gate: Gate | None = None, tally: Tally | None = None) -> None:
         """`gate`: what stands in for Redis' own password; None: AUTH passes through. `tally`: counts with others."""
+        self._allowance = Allowance(policy.limits)
         self._conversation = Conversation()
-        self._requests = RequestHalf(policy, self._conversation, gate, tally or Tally())
-        self._replies = ReplyHalf(policy.limits, self._conversation)
+        self._requests = RequestHalf(policy, self._allowance, self._conversation, gate, tally or Tally())
+        self._replies = ReplyHalf(self._allowance, self._conversation)
         self._closed = False
 
     # -- what happens ----------------------------------------------------------------------------------
@@ -40,13 +42,13 @@ class Session:
 
     def from_client(self, data: bytes) -> Effects:
         """Bytes of the client, as they came."""
-        self._begin_turn()
+        self._allowance.renew()
         self._requests.feed(data)
         return self._settle(requests=True)
 
     def from_upstream(self, data: bytes) -> Effects:
         """Bytes of Redis, as they came."""
-        self._begin_turn()
+        self._allowance.renew()
         try:
             self._replies.feed(data)
         except FramingError as error:
@@ -56,7 +58,7 @@ class Session:
 
     def converted(self, half: Half, result: Converted) -> Effects:
         """The result of a conversion."""
-        self._begin_turn()
+        self._allowance.renew()
         if half is Half.REQUESTS:
             self._requests.encoded(result)
             return self._settle(requests=True)
@@ -65,14 +67,14 @@ class Session:
 
     def take_turn(self) -> Effects:
         """A turn of the event loop has come, which an effect `wants_turn` asked for."""
-        self._begin_turn()
+        self._allowance.renew()
         self._requests.encoded(None)
         self._replies.take_turn()
         return self._settle(requests=True)
 
     def looked_up(self, info: CommandInfo | None) -> Effects:
         """What the server says of the command last asked for; None: it does not know it either."""
-        self._begin_turn()
+        self._allowance.renew()
         self._requests.looked_up(info)
         return self._settle(requests=True)
 
@@ -89,14 +91,14 @@ class Session:
     def set_policy(self, policy: Policy, gate: Gate | None = None) -> None:
         """From the next request on; what is under way keeps its rule, and who is in stays in."""
         self._requests.set_policy(policy, gate)
-        self._replies.set_limits(policy.limits)
+        self._allowance.limits = policy.limits
 
     # -- what it is waiting for ------------------------------------------------------------------------
 
     @property
     def wants_client(self) -> bool:
         """More of the client's bytes can be used."""
-        return self._requests.stall is None and not self._conversation.is_full(self._requests.policy.limits)
+        return self._requests.stall is None and not self._conversation.is_full(self._allowance.limits)
 
     @property
     def wants_upstream(self) -> bool:
@@ -104,9 +106,14 @@ class Session:
         return not self._replies.waits
 
     @property
+    def flows(self) -> bool:
+        """More of both can be used."""
+        return self._requests.stall is None and not self._replies.waits and not self.is_full
+
+    @property
     def is_full(self) -> bool:
         """As many replies are outstanding as may be."""
-        return self._conversation.is_full(self._requests.policy.limits)
+        return self._conversation.is_full(self._allowance.limits)
 
     @property
     def is_idle(self) -> bool:
@@ -152,11 +159,6 @@ class Session:
 
     # -- settling --------------------------------------------------------------------------------------
 
-    def _begin_turn(self) -> None:
-        """Each event may have so much converted at once, and no more."""
-        self._requests.begin_turn()
-        self._replies.begin_turn()
-
     def _settle(self, *, requests: bool) -> Effects:
         """Let each half go as far as it can: replies free what requests wait for."""
         conversation = self._conversation
@@ -199,5 +201,5 @@ class Session:
         """Nothing is looked at any more, and nothing held."""
         self._closed = True
         self._conversation = Conversation()
-        self._requests = RequestHalf(self._requests.policy, self._conversation, None, Tally())
-        self._replies = ReplyHalf(self._requests.policy.limits, self._conversation)
+        self._requests = RequestHalf(self._requests.policy, self._allowance, self._conversation, None, Tally())
+        self._replies = ReplyHalf(self._allowance, self._conversation)

@@ -9,7 +9,7 @@ use crate::encode::{self, Writing};
 use crate::framing::ReplyFramer;
 use crate::limits::{Failure, Limits, MAX_DEPTH};
 use crate::plain::is_json;
-use crate::requests::canonical_ends;
+use crate::proofs::{canonical_ends, is_harmless};
 use crate::stored::{self, Reading};
 use crate::tags::TagSet;
 
@@ -150,5 +150,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<Codec>()?;
     module.add_function(wrap_pyfunction!(canonical_ends, module)?)?;
+    module.add_function(wrap_pyfunction!(is_harmless, module)?)?;
     module.add_class::<ReplyFramer>()
 }

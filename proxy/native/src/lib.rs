@@ -31,7 +31,7 @@ mod pickler;
 mod plain;
 mod present;
 #[cfg(feature = "python")]
-mod requests;
+mod proofs;
 mod shapes;
 mod sink;
 mod spelled;
