@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
     // -- strings -------------------------------------------------------------------------------------------
 
     /// The text between quotes, the first of which is here.
-    #[inline]
+    #[inline(always)] // what it gives would have to go through memory
     fn string(&mut self) -> Option<Piece> {
         let start = self.pos + 1;
         let plain = plain_prefix(&self.data[start..]);
@@ -263,6 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text with escapes, the first of which is at `at`.
+    #[cold]
     fn escaped(&mut self, start: usize, at: usize) -> Option<Piece> {
         let kept = self.tape.extra_size();
         self.tape.extra().extend_from_slice(&self.data[start..at]);

@@ -85,6 +85,7 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
     }
 
     /// Write the value at a token; where the next one is.
+    #[inline(always)] // a call costs as much as most values
     fn value(&mut self, at: usize) -> usize {
         self.boundary();
         match self.tape.tokens[at] {
@@ -106,6 +107,15 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
             Token::Dict { count, .. } => return self.dict(at, count as usize),
         }
         at + 1
+    }
+
+    #[inline]
+    fn item(&mut self, at: usize) -> usize {
+        self.boundary();
+        if let Token::Key(key) = self.tape.tokens[at] {
+            self.key(key);
+        }
+        self.value(at + 1)
     }
 
     // -- scalars -------------------------------------------------------------------------------------------
@@ -217,8 +227,7 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
         self.remember();
         let mut next = at + 1;
         if count == 1 {
-            next = self.value(next);
-            next = self.value(next);
+            next = self.item(next);
             self.op(b's');
             return next;
         }
@@ -227,8 +236,7 @@ impl<'t, 'a> PickleWriter<'t, 'a> {
             let batch = left.min(BATCH);
             self.op(b'(');
             for _ in 0..batch {
-                next = self.value(next);
-                next = self.value(next);
+                next = self.item(next);
             }
             self.op(b'u');
             left -= batch;

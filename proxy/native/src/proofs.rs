@@ -18,8 +18,7 @@ const SMALLEST_ARGUMENT: u64 = 6;
 pub fn is_harmless(data: &[u8]) -> bool {
     let mut counted: u64 = 0;
     for (number, block) in data.chunks(BLOCK).enumerate() {
-        // Without a branch in it this takes many bytes at a time, and most blocks of a large value have no such byte.
-        if !block.iter().fold(false, |any, byte| any | is_type(*byte)) {
+        if block.len() == BLOCK && !has_type(block) {
             continue;
         }
         for (at, kind) in block.iter().enumerate().filter(|(_, byte)| is_type(**byte)) {
@@ -32,6 +31,12 @@ pub fn is_harmless(data: &[u8]) -> bool {
         }
     }
     counted * SMALLEST_ARGUMENT <= data.len() as u64
+}
+
+/// Without a branch in it this takes many bytes at a time; few blocks of a large value have such a byte.
+#[inline]
+fn has_type(block: &[u8]) -> bool {
+    block.iter().fold(0, |any, byte| any | u8::from(is_type(*byte))) > 0
 }
 
 /// Of an aggregate.
