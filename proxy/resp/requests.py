@@ -29,6 +29,9 @@ _NOT_ENOUGH: Final = object()
 _SLICE: Final = 16 * 1024
 """Bytes that hiredis gets at once: it moves all that it holds for every kilobyte that it gives out."""
 
+_HEADER: Final = 32
+"""Bytes that the header of an argument seldom has more of."""
+
 _OBJECT: Final = 64
 """Bytes of Python's own for an argument or a request, about."""
 
@@ -173,15 +176,7 @@ class RequestParser:
         if self._between_commands:
             self._inline = not data.startswith(b"*")
         else:
-            self._buffer += data
-            while not self._between_commands:
-                if not self._step():
-                    return
-                if not self._awaited:
-                    break
-            data = bytes(self._buffer)
-            self._buffer.clear()
-            self._seen = 0
+            data = self._complete(data)
         if data.startswith(b"*"):
             self._inline = False
             if self.begun or len(data) <= self.limits.first_bytes:
@@ -190,6 +185,31 @@ class RequestParser:
         if data:
             self._buffer += data
             self._unread = True
+
+    def _complete(self, data: bytes) -> bytes:
+        """End the command at hand, with no more of `data` copied than that takes; what stands behind it."""
+        pos = 0
+        while self._awaited or self._buffer:
+            if self._step():
+                if not self._awaited:
+                    break
+            elif pos < len(data):
+                wanted = self._wanted
+                self._buffer += data[pos : pos + wanted]
+                pos += wanted
+            else:
+                return b""
+        rest = bytes(self._buffer) + data[pos:]
+        self._buffer.clear()
+        self._seen = 0
+        return rest
+
+    @property
+    def _wanted(self) -> int:
+        """Bytes that may help to read on."""
+        if self._bulk >= 0:
+            return self._bulk + len(b"\r\n") - len(self._buffer)
+        return _HEADER if self._awaited else _SLICE
 
     @property
     def _between_commands(self) -> bool:
