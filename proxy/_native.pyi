@@ -30,6 +30,12 @@ def canonical_ends(commands: list[list[bytes]], data: bytes, start: int) -> list
 def is_harmless(data: bytes) -> bool:
     """Likewise."""
 
+def bulks(payloads: list[bytes]) -> bytes:
+    """See `proxy.resp.writers`."""
+
+def commands(requests: list[list[bytes]]) -> bytes:
+    """Likewise."""
+
 class ReplyFramer:
     """`proxy.resp.replies.ReplyFramer`."""
 

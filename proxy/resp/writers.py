@@ -5,6 +5,8 @@ from typing import Final
 
 import hiredis
 
+from proxy import engine
+
 _pack: Final[Callable[[tuple[bytes, ...]], bytes]] = hiredis.pack_command  # type: ignore[assignment]  # its stub errs
 NULL_RESP2: Final = b"$-1\r\n"
 NULL_RESP3: Final = b"_\r\n"
@@ -29,6 +31,14 @@ def bulk(payload: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(payload), payload)
 
 
+def bulks(payloads: list[bytes]) -> bytes:
+    """Those of many, one behind the other."""
+    if engine.NATIVE is None:
+        return b"".join(map(bulk, payloads))
+    joined: bytes = engine.NATIVE.bulks(payloads)
+    return joined
+
+
 def command(*args: bytes) -> bytes:
     """A request in canonical RESP: an array of bulk strings."""
     size = sum(map(len, args))
@@ -40,6 +50,14 @@ def command(*args: bytes) -> bytes:
 def small_command(args: Sequence[bytes]) -> bytes:
     """The same, for what is known to be small."""
     return _pack(tuple(args))
+
+
+def small_commands(requests: list[list[bytes]]) -> bytes:
+    """Many of these, one behind the other."""
+    if engine.NATIVE is None:
+        return b"".join(map(small_command, requests))
+    joined: bytes = engine.NATIVE.commands(requests)
+    return joined
 
 
 def _large_command(args: Sequence[bytes]) -> bytes:

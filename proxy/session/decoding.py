@@ -55,23 +55,23 @@ class Decoder:
             self.conversions.append(Conversion(Half.REPLIES, entry.rule.transcoder, stored))
         return None
 
-    def decode_run(self, entry: Decode, values: list[bytes]) -> list[bytes]:
-        """As `decode`, of many that are owed alike. If one waits, the replies are those before it."""
-        if len(values) == 1:  # as it is where nobody pipelines
-            reply = self.decode(entry, values[0])
-            return [] if reply is None else [reply]
-        replies: list[bytes] = []
-        while len(replies) < len(values):
-            rest = values[len(replies) :]
-            payloads = entry.rule.brief.decode_some(rest, max(self._allowance.decode_bytes, 0))
+    def decode_run(self, entry: Decode, values: list[bytes], out: list[bytes]) -> int:
+        """As `decode`, of many that are owed alike; the replies go to `out`. How many: fewer, if one waits."""
+        allowance, done = self._allowance, 0
+        while done < len(values):
+            rest = values[done:]
+            # A single one, as it is where nobody pipelines, is the faster without.
+            payloads = [] if len(rest) == 1 else entry.rule.brief.decode_some(rest, max(allowance.decode_bytes, 0))
             if payloads:
-                self._allowance.decode_bytes -= sum(map(len, payloads)) + sum(map(len, rest[: len(payloads)]))
-                replies += map(writers.bulk, payloads)
+                allowance.decode_bytes -= sum(map(len, payloads)) + sum(map(len, rest[: len(payloads)]))
+                out.append(writers.bulks(payloads))
+                done += len(payloads)
             elif (reply := self.decode(entry, rest[0])) is not None:
-                replies.append(reply)
+                out.append(reply)
+                done += 1
             else:
                 break
-        return replies
+        return done
 
     def take_turn(self) -> bytes | None:
         """As `decode`, for what waits for this turn."""

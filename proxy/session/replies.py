@@ -139,11 +139,10 @@ class ReplyHalf:
         values = self._framer.whole_bulks(self._alike(entry), most)
         if not values:
             return False
-        replies = decoder.decode_run(entry, values)
-        self.out += replies
-        allowance.replies -= len(replies)
-        self._drop_entries(len(replies))  # one whose value waits has had no reply
-        self._framer.skip(len(replies) + (decoder.waiting is not None))
+        done = decoder.decode_run(entry, values, self.out)
+        allowance.replies -= done
+        self._drop_entries(done)  # one whose value waits has had no reply
+        self._framer.skip(done + (decoder.waiting is not None))
         return True
 
     def _alike(self, entry: Entry) -> int:

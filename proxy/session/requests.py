@@ -247,14 +247,18 @@ class RequestHalf:
 
     def _encode_run(self, command: Command, rule: Rule, place: int, plan: managed.Plan, run: list[Request]) -> bool:
         """As many of the first as need no further look; False: not even one."""
-        values = self.encoder.encode_some(rule, [request.args[place] for request in run])
-        for request, value in zip(run, values, strict=False):
-            args = request.args
+        requests = [request.args for request in run]
+        values = self.encoder.encode_some(rule, [args[place] for args in requests])
+        if not values:
+            return False
+        del requests[len(values) :]
+        for args, value in zip(requests, values, strict=True):
             args[place] = value
-            self.out.append(writers.small_command(managed.with_expiry(command, args, rule)))
-        if values:
-            self._took(command, plan, len(values))
-        return bool(values)
+        if rule.default_ttl:
+            requests = [managed.with_expiry(command, args, rule) for args in requests]
+        self.out.append(writers.small_commands(requests))
+        self._took(command, plan, len(values))
+        return True
 
     def _encode_one(self, command: Command, rule: Rule, place: int, plan: managed.Plan, args: list[bytes]) -> None:
         args = managed.with_expiry(command, args, rule)

@@ -43,6 +43,16 @@ def test_a_bulk_is_read_back(payload: bytes) -> None:
     assert read(writers.bulk(payload)) == payload
 
 
+@given(payloads=st.lists(st.binary(), max_size=12))
+def test_many_bulks_follow_each_other(payloads: list[bytes]) -> None:
+    assert writers.bulks(payloads) == b"".join(map(writers.bulk, payloads))
+
+
+@given(requests=st.lists(st.lists(st.binary(), max_size=12), max_size=5))
+def test_many_commands_follow_each_other(requests: list[list[bytes]]) -> None:
+    assert writers.small_commands(requests) == b"".join(writers.command(*args) for args in requests)
+
+
 @given(args=st.lists(st.binary(), max_size=5))
 def test_a_command_is_an_array_of_bulks(args: list[bytes]) -> None:
     written = writers.command(*args)

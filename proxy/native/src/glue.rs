@@ -12,6 +12,7 @@ use crate::plain::is_json;
 use crate::proofs::{canonical_ends, is_harmless};
 use crate::stored::{self, Reading};
 use crate::tags::TagSet;
+use crate::writers::{bulks, commands};
 
 /// From so many bytes on the lock is released: less would take longer than to release it.
 const LARGE: usize = 64 * 1024;
@@ -151,5 +152,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Codec>()?;
     module.add_function(wrap_pyfunction!(canonical_ends, module)?)?;
     module.add_function(wrap_pyfunction!(is_harmless, module)?)?;
+    module.add_function(wrap_pyfunction!(bulks, module)?)?;
+    module.add_function(wrap_pyfunction!(commands, module)?)?;
     module.add_class::<ReplyFramer>()
 }

@@ -40,3 +40,5 @@ mod tagged;
 mod tags;
 mod tape;
 mod view;
+#[cfg(feature = "python")]
+mod writers;

@@ -3,8 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-/// Digits of the longest length.
-const MAX_DIGITS: usize = 20;
+use crate::writers::{spelled, MAX_DIGITS};
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
@@ -97,16 +96,7 @@ fn behind_command<'a>(data: &'a [u8], args: &Bound<'_, PyList>) -> PyResult<Opti
 }
 
 #[inline]
-fn behind_header(data: &[u8], kind: u8, mut number: usize) -> Option<&[u8]> {
+fn behind_header(data: &[u8], kind: u8, number: usize) -> Option<&[u8]> {
     let mut digits = [0; MAX_DIGITS];
-    let mut first = MAX_DIGITS;
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    data.strip_prefix(&[kind])?.strip_prefix(&digits[first..])?.strip_prefix(b"\r\n")
+    data.strip_prefix(&[kind])?.strip_prefix(spelled(number, &mut digits))?.strip_prefix(b"\r\n")
 }
