@@ -13,6 +13,7 @@ import trustme
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.e2e.admin import metric
 from tests.e2e.conftest import PrivateRedis, RedisServer, StartProxy
 from tests.e2e.proxy_process import ProxyProcess, wait_until
 from tests.e2e.wire import Wire, request
@@ -141,14 +142,18 @@ def test_clients_need_a_certificate_where_one_is_asked_for(
         impostor.ping()
 
 
-def test_handshakes_that_fail_do_not_use_up_the_places_of_clients(start_tls: StartTls, ours: Certificates) -> None:
-    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1")) + "[limits]\nclients = 3\n")
+def test_handshakes_that_fail_are_counted_and_do_not_use_up_the_places_of_clients(
+    start_tls: StartTls, ours: Certificates, tmp_path: Path
+) -> None:
+    bind = f'[admin]\nbind = "unix:{tmp_path}/admin.sock"\n'
+    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1")) + "[limits]\nclients = 3\n" + bind)
     for _ in range(10):
         with Wire(proxy.json) as plain:
             plain.send(b"no handshake" * 100)
             plain.until_closed()
     with client(proxy, ours) as producer:
         assert producer.ping()
+    assert metric(f"{tmp_path}/admin.sock", "rejected_clients_total") == 10
 
 
 def test_a_new_certificate_is_shown_after_hup_and_open_connections_stay(
