@@ -48,6 +48,23 @@ def test_its_label_has_the_version_of_the_project() -> None:
     assert f"\nARG VERSION={PROJECT['version']}\n" in DOCKERFILE
 
 
+def test_labels_say_what_it_is_and_where_from() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', DOCKERFILE))
+    assert labels.pop("description")
+    assert labels == {
+        "title": PROJECT["name"],
+        "licenses": PROJECT["license"],
+        "version": "${VERSION}",
+        "revision": "${REVISION}",
+        "base.name": "${BASE}",
+    }
+
+
+def test_it_is_for_any_architecture() -> None:
+    instructions = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
+    assert not re.search(r"amd64|x86|arm|aarch|--platform", "\n".join(instructions))
+
+
 def test_only_the_container_itself_reaches_the_admin_port_unless_somebody_says_so() -> None:
     bind = re.search(r"FLASK_CACHE_PROXY_ADMIN_BIND=(\S+)", DOCKERFILE)
     assert bind
