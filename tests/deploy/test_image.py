@@ -31,8 +31,9 @@ def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_script_that_proves_it_is_a_sound_one() -> None:
-    done = subprocess.run([tool("shellcheck"), DEPLOY / "try-image"], capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["deploy/try-image", ".ci/run"])
+def test_scripts_are_sound(script: str) -> None:
+    done = subprocess.run([tool("shellcheck"), ROOT / script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
