@@ -53,8 +53,8 @@ class Throttle(logging.Filter):
     def __init__(self) -> None:
         """Nothing logged yet."""
         super().__init__()
-        self._kinds: dict[tuple[str, object], list[float]] = {}
-        """When the period began, and how many there were in it."""
+        self._kinds: dict[tuple[str, int, object], list[float]] = {}
+        """When the period began, and how many there were in it; by the line of code too: "%s" is said in many."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record passes; the last one of a period says so, the first of the next how many did not."""
@@ -62,7 +62,7 @@ class Throttle(logging.Filter):
             return True
         if len(self._kinds) >= _KINDS:
             self._kinds.clear()
-        kind = self._kinds.setdefault((record.name, record.msg), [record.created, 0])
+        kind = self._kinds.setdefault((record.name, record.lineno, record.msg), [record.created, 0])
         if record.created - kind[0] >= _PERIOD:
             missing = int(kind[1]) - _AT_MOST
             kind[:] = record.created, 0

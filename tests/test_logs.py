@@ -79,3 +79,14 @@ def test_many_warnings_of_a_kind_are_counted_not_logged(capsys: pytest.CaptureFi
     assert len(capsys.readouterr().err.splitlines()) == 2
     assert warn("20", 10.0) == ["20 is away (100 more like this were not logged)"]
     assert warn("21", 20.0) == ["21 is away"]
+
+
+def test_what_is_logged_elsewhere_is_another_kind_though_it_may_read_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    log = logging.getLogger("proxy.x")
+    for number in range(100):
+        log.warning("[%d] %s", number, "Redis is away")
+    log.warning("[%d] %s", 100, "another reason")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("[100] another reason")
