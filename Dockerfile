@@ -1,8 +1,13 @@
 # The proxy as an image: non-root, nothing to write, no shell needed, the native engine in it. `deploy/try-image` proves it.
 #
 #   docker build -t flask-cache-proxy .
+#   docker buildx build --platform linux/amd64,linux/arm64 -t REGISTRY/flask-cache-proxy .
 #
-# BASE is any Debian or Ubuntu with python3 (3.11 or newer), its venv module and CA certificates.
+# BASE is any Debian or Ubuntu with python3 (3.11 or newer), its venv module and CA certificates. The default is pinned by
+# its tag, to the version of Python: Debian's fixes still reach it. A digest is for whoever builds to choose, and to renew:
+#
+#   docker buildx imagetools inspect docker.io/library/python:3.13.15-slim-trixie   # says which it has today
+#   docker build --build-arg BASE=docker.io/library/python:3.13.15-slim-trixie@sha256:... -t flask-cache-proxy .
 ARG BASE=docker.io/library/python:3.13.15-slim-trixie
 
 FROM ${BASE} AS builder

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,24 +38,22 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--rounds", default=3, show_default=True, help="Conversions of each value; the fastest counts.")
+@click.option("--rounds", default=3, show_default=True, help="Processes of each engine, in turn.")
 @click.option("--only", metavar="TEXT", help="Values whose name contains it; nothing is written.")
 def hostile(rounds: int, only: str | None) -> None:
-    """The worst that one value can cost: CPU seconds and peak memory, at the default limits.
+    """The worst that one value can cost: CPU seconds and peak memory on each engine, at the default limits.
 
-    Both directions, JSON and msgpack. Values that are refused count too, until they are.
+    Both directions, JSON and msgpack. Values that are refused count too, until they are. Some 6 minutes.
     """
-    with click.progressbar(hostile_.values(only), label="Converting", item_show_func=_name, show_pos=True) as worst:
-        rows = [hostile_.measure(each, rounds) for each in worst]
-    for measure in ("cpu_seconds", "peak_mib"):
-        click.echo(f"\nThe worst by {measure}:")
-        for row in sorted(rows, key=lambda row: -row[measure])[:12]:
-            click.echo(
-                f"  {row['cpu_seconds']:6.2f} s {row['peak_mib']:6.1f} MiB  {row['direction']} {row['value']}"
-                f" ({row['payload']}, {row['types']}, {row['bytes']:,} bytes){': refused' if row['refused'] else ''}"
-            )
+    rows = _by_engine(hostile_, rounds, [only] if only else [], hostile_.summary)
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        for measure, unit in hostile_.MEASURES.items():
+            click.echo(f"\nThe worst of the {engine} engine by {unit}:")
+            for row in hostile_.worst([row for row in rows if row["engine"] == engine], measure):
+                click.echo(hostile_.sentence(row))
     if only is None:
         click.echo(f"\nWritten to {report.write('hostile', {'rounds': rounds}, rows)}")
+        hostile_.plot(report.RESULTS / "hostile.svg", rows)
 
 
 @main.command()
@@ -194,7 +193,7 @@ def latency(rounds: int, seconds: float, only: str | None) -> None:
 @click.option("--only", metavar="TEXT", help="Sizes, formats, directions or names that contain it; nothing is written.")
 def codec(rounds: int, seconds: float, only: str | None) -> None:
     """What a value costs by size and direction, on each engine, beside JSON or msgpack and pickle. Some 4 minutes."""
-    rows = _by_engine(codec_, rounds, [str(seconds), *([only] if only else [])])
+    rows = _timed(codec_, rounds, [str(seconds), *([only] if only else [])])
     if only is None:
         click.echo(f"\nWritten to {report.write('codec', {'rounds': rounds, 'seconds': seconds}, rows)}")
         codec_.plot(report.RESULTS / "codec.svg", rows)
@@ -206,7 +205,7 @@ def codec(rounds: int, seconds: float, only: str | None) -> None:
 @click.option("--no-write", is_flag=True, help="Show, write nothing.")
 def framer(rounds: int, seconds: float, no_write: bool) -> None:
     """What it costs to cut Redis' stream into replies, on each engine, beside hiredis' reader. Half a minute."""
-    rows = _by_engine(framer_, rounds, [str(seconds)])
+    rows = _timed(framer_, rounds, [str(seconds)])
     if not no_write:
         click.echo(f"\nWritten to {report.write('framer', {'rounds': rounds, 'seconds': seconds}, rows)}")
         framer_.plot(report.RESULTS / "framer.svg", rows)
@@ -263,7 +262,9 @@ def memory(rounds: int, connections: int, seconds: float, no_write: bool) -> Non
         memory_.plot(report.RESULTS / "memory.svg", rows)
 
 
-def _by_engine(module: Any, rounds: int, arguments: list[str]) -> list[dict[str, Any]]:
+def _by_engine(
+    module: Any, rounds: int, arguments: list[str], summary: Callable[[timing.Runs], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     """What a module measures of each engine that runs here."""
     engines = peers.Checkout().engines()
     for engine in peers.ENGINES:
@@ -271,14 +272,15 @@ def _by_engine(module: Any, rounds: int, arguments: list[str]) -> list[dict[str,
             peers.skip(peers.Missing(f"the {engine} engine does not run here: {peers.CARGO}"))
     steps = timing.of_engines(module.__name__, engines, rounds, arguments)
     with click.progressbar(steps, rounds * len(engines), label="Measuring", file=sys.stderr) as progress:
-        rows = [row for each in progress if each for row in each]
+        return [row for runs in progress if runs for row in summary(runs)]
+
+
+def _timed(module: Any, rounds: int, arguments: list[str]) -> list[dict[str, Any]]:
+    """The same, where what is measured is nanoseconds; told."""
+    rows = _by_engine(module, rounds, arguments, timing.medians)
     for row in rows:
         click.echo(module.sentence(row))
     return rows
-
-
-def _name(worst: Any) -> str:
-    return "" if worst is None else worst.name
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from benchmarks.peers import ENGINE_VARIABLE, ROOT
 
 _SHORTEST: Final = 1e-3
 
+Runs = dict[str, list[list[dict[str, Any]]]]
+"""By engine: the rows of each of its rounds."""
+
 
 def nanoseconds(call: Callable[[], object], seconds: float) -> float:
     """Processor time of a call: the median of five runs that take so long together."""
@@ -30,14 +33,12 @@ def _seconds(call: Callable[[], object], number: int) -> float:
     return time.process_time() - start
 
 
-def of_engines(
-    module: str, engines: Sequence[str], rounds: int, arguments: Sequence[str]
-) -> Iterator[list[dict[str, Any]] | None]:
-    """Run a module that prints rows with `ns`, each engine once a round in a process of its own.
+def of_engines(module: str, engines: Sequence[str], rounds: int, arguments: Sequence[str]) -> Iterator[Runs | None]:
+    """Run a module that prints rows, each engine once a round in a process of its own.
 
-    None before each run; at last the rows, with medians and quartiles, and the engine's name for what is its own.
+    None before each run; at last what all have printed.
     """
-    runs: dict[str, list[list[dict[str, Any]]]] = {engine: [] for engine in engines}
+    runs: Runs = {engine: [] for engine in engines}
     for _, engine in interleaved(engines, rounds):
         yield None
         done = subprocess.run(
@@ -48,12 +49,17 @@ def of_engines(
             check=True,
         )
         runs[engine].append(json.loads(done.stdout))
+    yield runs
+
+
+def medians(runs: Runs) -> list[dict[str, Any]]:
+    """Rows with `ns`, which become medians and quartiles; and the engine's name for what is its own."""
     found = []
-    for engine in engines:
-        for each in zip(*runs[engine], strict=True):
+    for engine, rounds in runs.items():
+        for each in zip(*rounds, strict=True):
             row = {**each[0], "ns": spread([one["ns"] for one in each]).rounded(0)}
             if row["who"] == "engine":
                 found.append({**row, "who": f"{engine} engine"})
-            elif engine == engines[-1]:  # what has nothing to do with the engine, once
+            elif engine == [*runs][-1]:  # what has nothing to do with the engine, once
                 found.append(row)
-    yield found
+    return found

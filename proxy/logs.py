@@ -12,11 +12,16 @@ _PERIOD: Final = 10.0
 """... in so many seconds."""
 _KINDS: Final = 1000
 """Kinds that are remembered: the messages of others may have their details in them already."""
+_CONNECTION: Final = "[%d] "
+"""How a message about one connection begins; its number is the first of the arguments."""
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (ISO 8601, UTC), level, logger, message, the worker if given, the traceback if any."""
+    """One object a line: time (ISO 8601, UTC), level, logger, connection if it is about one, message, traceback if any.
+
+    With several workers, whose connections each have numbers of their own, the worker too.
+    """
 
     def __init__(self, worker: int | None = None) -> None:
         """`worker`: which of several this is."""
@@ -29,10 +34,14 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
         }
         if self._worker is not None:
             line["worker"] = self._worker
+        message = record.getMessage()
+        if isinstance(record.args, tuple) and record.msg.startswith(_CONNECTION):
+            line["connection"] = number = int(str(record.args[0]))
+            message = message.removeprefix(_CONNECTION % number)
+        line["message"] = message
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
@@ -44,8 +53,8 @@ class Throttle(logging.Filter):
     def __init__(self) -> None:
         """Nothing logged yet."""
         super().__init__()
-        self._kinds: dict[tuple[str, object], list[float]] = {}
-        """When the period began, and how many there were in it."""
+        self._kinds: dict[tuple[str, int, object], list[float]] = {}
+        """When the period began, and how many there were in it; by the line of code too: "%s" is said in many."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record passes; the last one of a period says so, the first of the next how many did not."""
@@ -53,7 +62,7 @@ class Throttle(logging.Filter):
             return True
         if len(self._kinds) >= _KINDS:
             self._kinds.clear()
-        kind = self._kinds.setdefault((record.name, record.msg), [record.created, 0])
+        kind = self._kinds.setdefault((record.name, record.lineno, record.msg), [record.created, 0])
         if record.created - kind[0] >= _PERIOD:
             missing = int(kind[1]) - _AT_MOST
             kind[:] = record.created, 0

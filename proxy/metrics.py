@@ -53,7 +53,12 @@ FAMILIES: Final = {
     "clients": Family("gauge", "clients", "Clients connected."),
     "clients_total": Family("counter", "accepted_clients", "Clients accepted."),
     "rejected": Family("counter", "rejected_clients", "Clients turned away.", ("reason",)),
-    "closed": Family("counter", "closed_clients", "Clients closed for a limit in mid-conversation.", ("limit",)),
+    "closed": Family(
+        "counter",
+        "closed_clients",
+        "Clients closed in mid-conversation, by the setting that they met; protocol: they speak no RESP.",
+        ("reason",),
+    ),
     "upstreams": Family("gauge", "upstream_connections", "Connections to Redis."),
     "upstreams_total": Family("counter", "upstream_connects", "Connections to Redis that were made."),
     "upstream_failures": Family("counter", "upstream_connect_failures", "Connections to Redis that failed."),

@@ -153,6 +153,8 @@ class Server:
         for command, count in self.tally.commands.items():
             commands["other" if command is None else command.name.decode()] = count
         self.metrics.refusals = self.tally.refusals
+        for reason, count in self.tally.ended.items():
+            self.metrics.closed[reason] = count
         return self.metrics.snapshot()
 
     def _count_descriptors(self) -> None:
@@ -229,7 +231,9 @@ class Server:
         try:
             await self._connect(door, client, connection)
         finally:
-            if connection in self._arriving:  # its handshake has failed
+            if connection in self._arriving:
+                if door.tls is not None:
+                    self.metrics.rejected["tls_handshake"] += 1
                 self._arriving.discard(connection)
                 self._seats.leave()
                 connection.abort()

@@ -38,7 +38,23 @@ def test_json_lines_are_for_collectors(capsys: pytest.CaptureFixture[str]) -> No
     assert line["time"].endswith("Z")
 
 
-@pytest.mark.parametrize(("style", "wanted"), [("text", "INFO    worker 3: hello\n"), ("json", '"worker": 3}\n')])
+def test_a_line_about_a_connection_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("proxy.x")
+    logs.configure("info", "text")
+    log.warning("[%d] slow: %s", 12, "GET")
+    assert capsys.readouterr().err.endswith(" WARNING [12] slow: GET\n")
+    logs.configure("info", "json", 3)
+    log.warning("[%d] slow: %s", 12, "GET")
+    log.warning("[1] is what it begins with")
+    about_one, about_none = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (about_one["connection"], about_one["message"], about_one["worker"]) == (12, "slow: GET", 3)
+    assert (about_none.get("connection"), about_none["message"]) == (None, "[1] is what it begins with")
+
+
+@pytest.mark.parametrize(
+    ("style", "wanted"),
+    [("text", "INFO    worker 3: hello\n"), ("json", '"worker": 3, "message": "hello"}\n')],
+)
 def test_each_of_several_workers_says_which_it_is(capsys: pytest.CaptureFixture[str], style: str, wanted: str) -> None:
     logs.configure("info", style, 3)
     logging.getLogger("proxy.x").info("hello")
@@ -63,3 +79,14 @@ def test_many_warnings_of_a_kind_are_counted_not_logged(capsys: pytest.CaptureFi
     assert len(capsys.readouterr().err.splitlines()) == 2
     assert warn("20", 10.0) == ["20 is away (100 more like this were not logged)"]
     assert warn("21", 20.0) == ["21 is away"]
+
+
+def test_what_is_logged_elsewhere_is_another_kind_though_it_may_read_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    log = logging.getLogger("proxy.x")
+    for number in range(100):
+        log.warning("[%d] %s", number, "Redis is away")
+    log.warning("[%d] %s", 100, "another reason")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("[100] another reason")

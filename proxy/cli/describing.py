@@ -93,11 +93,11 @@ def _text(found: Finding, told: Origin | None) -> str:
         rows.append(("clients", click.style(f"get an error: {printable(found.fault)}", fg="red")))
     if found.payload is not None:
         value = pretty(found.payload)
-        rows += [("kind", str(found.kind)), ("value", value if "\n" not in value else "")]
-        if "\n" in value:
-            rows[-1] = ("value", "\n" + _indented(value))
+        rows += [("kind", str(found.kind)), ("value", value if "\n" not in value else f"\n{_indented(value)}")]
     heading = click.style(printable(entry.key), bold=True)
-    return "\n".join([heading, *(f"  {name:<11}{text}" for name, text in rows)])
+    return "\n".join(
+        [heading, *(f"  {name}{text}" if text.startswith("\n") else f"  {name:<11}{text}" for name, text in rows)]
+    )
 
 
 def _rule(rule: Rule | None) -> str:

@@ -14,12 +14,13 @@ from proxy.cli.options import (
     STATUS,
     complain,
     fail,
+    json_option,
     json_policy,
     looking_with,
     redis_of,
     settings_options,
 )
-from proxy.cli.output import Bar, printable, write
+from proxy.cli.output import Bar, printable, write, write_object
 from proxy.cli.scanning import steps
 from proxy.inside import lines
 from proxy.inside.finding import find, lossless
@@ -63,6 +64,7 @@ def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> 
 
 @click.command(epilog=STATUS, short_help="Store what export has written.")
 @settings_options
+@json_option
 @click.option(
     "--from-line", type=click.IntRange(1), default=1, metavar="N", help="Go on here: leave out what is above."
 )
@@ -73,6 +75,7 @@ def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> 
 def load(
     config: Path | None,
     upstream: str | None,
+    as_json: bool,
     from_line: int,
     keep_going: bool,
     dry_run: bool,
@@ -84,11 +87,14 @@ def load(
     Every line is validated by the rules before anything of it goes, and then stored by one SET: wholly, or not at all,
     in place of what is there. The first bad line stops the load and is named with the line to go on from, once it is
     mended. To load a line again does no harm.
+
+    With --json, each bad line is {"line": N, "error": "..."}, and the last object says how far it has come, however it
+    ends: {"stored": 2, "bad": 1, "next": 4} ("valid" for a dry run).
     """
     settings = looking_with(config, upstream)
     reader = Reader(json_policy(settings), all_tags)
     with Bar(_size(file), "loading", _LARGE_FILE) as bar:
-        loading = _Loading(reader, bar, keep_going, "valid" if dry_run else "stored")
+        loading = _Loading(reader, bar, keep_going, as_json, "valid" if dry_run else "stored")
         try:
             if dry_run:
                 loading.run(file, from_line, lambda batch: [None] * len(batch))
@@ -97,7 +103,9 @@ def load(
                     loading.run(file, from_line, lambda batch: _write(store, batch))
         except KeyboardInterrupt:
             fail(f"interrupted: go on with --from-line {loading.next}", NO)
-    loading.conclude()
+        finally:
+            loading.conclude()
+    loading.end()
 
 
 def _size(file: BinaryIO) -> int:
@@ -123,7 +131,7 @@ def _write(store: "Store", batch: list[Ready]) -> list[str | None]:
 class _Loading:
     """How far a load has come."""
 
-    def __init__(self, reader: Reader, bar: Bar, keep_going: bool, done: str) -> None:
+    def __init__(self, reader: Reader, bar: Bar, keep_going: bool, as_json: bool, done: str) -> None:
         """`done`: what good lines are in the end."""
         self.next = 1
         """The first line that is not known to be done."""
@@ -131,6 +139,7 @@ class _Loading:
         self._reader = reader
         self._bar = bar
         self._keep_going = keep_going
+        self._as_json = as_json
         self._batch: list[Ready] = []
         self._batch_bytes = 0
         self._good = self._bad = 0
@@ -147,7 +156,12 @@ class _Loading:
         self._flush()
 
     def conclude(self) -> None:
-        """Say how it went; with bad lines, end the command."""
+        """Tell machines how far it has come."""
+        if self._as_json:
+            write_object({self._done: self._good, "bad": self._bad, "next": self.next})
+
+    def end(self) -> None:
+        """Tell people how it went; with bad lines, end the command."""
         if self._bad:
             fail(f"{self._good} lines {self._done}, {self._bad} bad", NO)
         if sys.stderr.isatty():
@@ -182,6 +196,10 @@ class _Loading:
         said = printable(f"line {number}: {reason}")
         self._bar.clear()
         self._bad += 1
+        if self._as_json:
+            write_object({"line": number, "error": reason})
         if not self._keep_going:
+            self.next = number
             fail(f"{said}. The lines above it are {self._done}; go on with --from-line {number}", status)
-        complain(said)
+        if not self._as_json:
+            complain(said)

@@ -338,6 +338,7 @@ class RequestHalf:
         self._send(_POISON, Refusal(reply))
 
     def _end(self, reply: bytes, reason: str) -> None:
+        self._tally.end(reason)
         silent = self._conversation.muted or self._conversation.skip_next
         self._conversation.entries.append(Last(b"" if silent else reply, reason))
         self.stall = Stall.ENDED

@@ -113,6 +113,14 @@ def test_framer_writes_medians_of_each_engine(results: Path) -> None:
     assert all(0 < low <= median <= high for median, low, high in found.values())
 
 
+@pytest.mark.usefixtures("python_alone")
+def test_hostile_tells_the_worst_of_each_engine(results: Path) -> None:
+    shown = run("hostile", "--rounds", "1", "--only", "empty tuples").stdout
+    assert "The worst of the python engine by CPU seconds:" in shown
+    assert "decode empty tuples (msgpack, tagged, 125,005 bytes)" in shown
+    assert not results.exists()
+
+
 @needs["go"]
 @pytest.mark.usefixtures("python_alone")
 def test_latency_is_told_part_by_part(results: Path) -> None:

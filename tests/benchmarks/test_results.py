@@ -1,4 +1,4 @@
-"""What the README says of speed is what the committed results hold."""
+"""What the documents say of speed is what the committed results hold."""
 
 import json
 import re
@@ -64,6 +64,16 @@ def test_so_are_delay_saturation_and_memory(name: str, contender: str) -> None:
         f"{parts['saturation']['per_second'][0]:,.0f}/s",
         f"{memory['silent_kib'][0]:.1f} KiB",
     ]
+
+
+@pytest.mark.parametrize("engine", ["native", "python"])
+def test_so_is_the_worst_that_a_value_can_cost(engine: str) -> None:
+    security = (ROOT / "docs" / "security.md").read_text()
+    told = re.search(rf"{engine} engine\s+([\d.]+) s and (\d+) MiB", security, re.I)
+    rows = [row for row in results("hostile")["rows"] if row["engine"] == engine]
+    seconds, mib = (max(row[measure] for row in rows) for measure in ("cpu_seconds", "peak_mib"))
+    assert told
+    assert told.groups() == (f"{seconds:.2f}", f"{mib:.0f}")
 
 
 def test_every_result_says_where_it_comes_from() -> None:

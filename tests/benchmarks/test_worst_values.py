@@ -28,9 +28,3 @@ def test_a_flood_fits_the_nodes_and_fills_them(worst: Worst) -> None:
     refused = hostile.refusal(quarter.encode if worst.encode else quarter.decode, worst.make())
     assert refused is not None
     assert "nodes" in refused
-
-
-def test_a_measurement_says_what_it_was_of() -> None:
-    row = hostile.measure(FLOODS[0], rounds=1)
-    assert (row["direction"], row["value"], row["payload"], row["refused"]) == ("decode", "ints", "json", None)
-    assert row["peak_mib"] >= 0

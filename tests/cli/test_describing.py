@@ -70,6 +70,13 @@ def test_keys_of_others_may_be_looked_at(run: Run, direct: redis.Redis) -> None:
     assert "JSON text, written past the proxy" in done.text
 
 
+def test_an_empty_string_is_told_of_too_and_no_line_ends_in_blanks(run: Run, direct: redis.Redis) -> None:
+    direct.set("empty", "")
+    direct.set(KEY, b"!" + pickle.dumps([1], 4))
+    lines = run("inspect", "empty", KEY).text.splitlines()
+    assert [line for line in lines if line != line.rstrip() and "as text" not in line] == []
+
+
 def test_types_are_shown_whatever_the_rule_says(run: Run, direct: redis.Redis, config: Path) -> None:
     for key in ("shop_plain", "shop_view", "shop_seen", "shop_lock"):
         direct.set(key, b"!" + pickle.dumps((1,), 4))

@@ -224,6 +224,21 @@ class TestLoad:
         assert run("load", "-c", str(config), "-", given=markup).status == 0
         assert direct.exists("shop_html")
 
+    def test_machines_are_told_of_each_bad_line_and_how_far_it_has_come(self, run: Run, direct: redis.Redis) -> None:
+        lines = line("flask_cache_a") + b"?\n" + line("flask_cache_b")
+        done = run("load", "--json", "-", given=lines)
+        assert done.status == 1
+        bad, last = map(json.loads, done.text.splitlines())
+        assert bad == {"line": 2, "error": "it is not valid JSON: invalid character (byte 0)"}
+        assert last == {"stored": 1, "bad": 1, "next": 2}
+        done = run("load", "--json", "--keep-going", "--dry-run", "-", given=lines)
+        assert done.status == 1
+        assert [json.loads(one) for one in done.text.splitlines()] == [bad, {"valid": 2, "bad": 1, "next": 4}]
+        done = run("load", "--json", "--from-line", "3", "-", given=lines)
+        assert (done.status, done.text, done.err) == (0, '{"stored":1,"bad":0,"next":4}\n', "")
+        done = run("load", "--json", "-u", "redis://127.0.0.1:1", "-", given=lines)
+        assert (done.status, json.loads(done.text)) == (3, {"stored": 0, "bad": 0, "next": 1})
+
     def test_many_lines_go_in_batches(self, run: Run, direct: redis.Redis) -> None:
         lines = b"".join(line(f"flask_cache_{number}", number) for number in range(1234)) + b"bad\n"
         assert run("load", "-", given=lines).err.startswith("line 1235: ")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from importlib.metadata import requires
 
 import pytest
 from packaging.requirements import Requirement
@@ -14,6 +15,11 @@ from tests.deploy.files import COMPOSE, DEPLOY, DOCKERFILE, ROOT, tool
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROGRAM = "/opt/flask-cache-proxy/bin/flask-cache-proxy"
+BASES: list[dict[str, str]] = [
+    {"python_version": full.rpartition(".")[0], "python_full_version": full, "sys_platform": "linux"}
+    for full in ("3.11.2", "3.13.15")
+]
+"""The Pythons of Debian 12 and of the default base."""
 FILES = [ROOT / "Dockerfile", *(path for path in DEPLOY.iterdir() if path.is_file())]
 
 
@@ -25,8 +31,9 @@ def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_script_that_proves_it_is_a_sound_one() -> None:
-    done = subprocess.run([tool("shellcheck"), DEPLOY / "try-image"], capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["deploy/try-image", ".ci/run"])
+def test_scripts_are_sound(script: str) -> None:
+    done = subprocess.run([tool("shellcheck"), ROOT / script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -48,6 +55,23 @@ def test_its_label_has_the_version_of_the_project() -> None:
     assert f"\nARG VERSION={PROJECT['version']}\n" in DOCKERFILE
 
 
+def test_labels_say_what_it_is_and_where_from() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', DOCKERFILE))
+    assert labels.pop("description")
+    assert labels == {
+        "title": PROJECT["name"],
+        "licenses": PROJECT["license"],
+        "version": "${VERSION}",
+        "revision": "${REVISION}",
+        "base.name": "${BASE}",
+    }
+
+
+def test_it_is_for_any_architecture() -> None:
+    instructions = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
+    assert not re.search(r"amd64|x86|arm|aarch|--platform", "\n".join(instructions))
+
+
 def test_only_the_container_itself_reaches_the_admin_port_unless_somebody_says_so() -> None:
     bind = re.search(r"FLASK_CACHE_PROXY_ADMIN_BIND=(\S+)", DOCKERFILE)
     assert bind
@@ -58,13 +82,21 @@ def test_only_the_container_itself_reaches_the_admin_port_unless_somebody_says_s
     assert exposed[1].split() == [each.rpartition(":")[2] for each in (settings.listener[0].bind, bind[1])]
 
 
-def test_all_that_the_program_needs_is_pinned_and_in_range() -> None:
+def on_a_base(requirement: Requirement) -> bool:
+    """Whether it is wanted by one of the Pythons, without an extra."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({**base, "extra": ""}) for base in BASES)
+
+
+def test_all_that_the_program_needs_is_pinned_and_in_range_and_nothing_else() -> None:
     lines = (DEPLOY / "constraints.txt").read_text().splitlines()
-    pins = dict(line.replace("_", "-").split("==") for line in lines if not line.startswith("#"))
-    needed = {one.name: one for one in map(Requirement, PROJECT["dependencies"])}
-    assert pins.keys() == needed.keys()
-    for name, pin in pins.items():
-        assert Version(pin) in needed[name].specifier, name
+    pins = {pin.name.replace("_", "-"): pin for pin in (Requirement(line) for line in lines if line[0] != "#")}
+    ours = [*map(Requirement, PROJECT["dependencies"])]
+    theirs = [one for each in ours for one in map(Requirement, requires(each.name) or ()) if on_a_base(one)]
+    assert pins.keys() == {one.name for one in (*ours, *theirs)}
+    for one in (*ours, *theirs):
+        (pin,) = pins[one.name].specifier
+        assert Version(pin.version) in one.specifier, one.name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

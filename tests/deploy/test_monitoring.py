@@ -112,9 +112,13 @@ class TestPromtool:
     def test_alerts_are_raised_when_something_is_wrong_and_only_then(self) -> None:
         self.run("test", "rules", str(Path(__file__).parent / "alerts_test.yaml"))
 
-    def test_it_has_nothing_to_say_about_the_metrics_of_a_proxy(self, start_proxy: StartProxy, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_it_has_nothing_to_say_about_the_metrics_of_a_proxy(
+        self, start_proxy: StartProxy, tmp_path: Path, workers: int
+    ) -> None:
         address = str(tmp_path / "admin.sock")
-        proxy = start_proxy(env={"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{address}"})
+        env = {"ADMIN_BIND": f"unix:{address}", "SERVER_WORKERS": str(workers)}
+        proxy = start_proxy(env={f"FLASK_CACHE_PROXY_{name}": value for name, value in env.items()})
         with Wire(proxy.json) as client:
             for words in (("SET", "flask_cache_a", "1"), ("GET", "flask_cache_a"), ("SET", "flask_cache_a", "no")):
                 client(*words)

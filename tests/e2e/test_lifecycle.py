@@ -500,6 +500,26 @@ class TestAdminPort:
             assert float(rows[f'flask_cache_proxy_sent_bytes_total{{side="{side}"}}']) > 0
         assert float(rows["flask_cache_proxy_process_resident_memory_bytes"]) > 0
 
+    def test_clients_that_go_against_their_will_are_counted_by_reason(
+        self, start: StartProxy, admin: Any, connect: Connect
+    ) -> None:
+        path, env = admin
+        proxy = start(env={**env, "FLASK_CACHE_PROXY_LIMITS_ARGUMENTS": "3", "FLASK_CACHE_PROXY_LIMITS_CLIENTS": "1"})
+        for said in (request("DEL", *"abc"), b"*1\r\n:1\r\n", b"POST / HTTP/1.1\r\n"):
+            client = connect(proxy.json)
+            with Wire(proxy.json) as another:
+                assert another.until_closed() == b"-ERR max number of clients reached\r\n"
+            client.send(said)
+            client.until_closed()
+            wait_until(lambda: metric(path, "clients") == 0, "its end")
+        body = ask(path, "GET /metrics")[2]
+        for row in (
+            'closed_clients_total{reason="arguments"} 1.0',
+            'closed_clients_total{reason="protocol"} 2.0',
+            'rejected_clients_total{reason="max_clients"} 3.0',
+        ):
+            assert f"\nflask_cache_proxy_{row}\n" in body
+
     def test_a_slow_redis_is_said_with_the_command_and_nothing_of_its_arguments(
         self, start: StartProxy, connect: Connect
     ) -> None:

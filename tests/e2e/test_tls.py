@@ -13,6 +13,7 @@ import trustme
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.e2e.admin import metric
 from tests.e2e.conftest import PrivateRedis, RedisServer, StartProxy
 from tests.e2e.proxy_process import ProxyProcess, wait_until
 from tests.e2e.wire import Wire, request
@@ -125,9 +126,10 @@ def test_a_plain_client_on_a_tls_port_is_not_served_and_harms_nobody(start_tls: 
 
 
 def test_clients_need_a_certificate_where_one_is_asked_for(
-    start_tls: StartTls, ours: Certificates, theirs: Certificates
+    start_tls: StartTls, ours: Certificates, theirs: Certificates, tmp_path: Path
 ) -> None:
-    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1"), f'tls_client_ca = "{ours.ca}"\n'))
+    bind = f'[admin]\nbind = "unix:{tmp_path}/admin.sock"\n'
+    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1"), f'tls_client_ca = "{ours.ca}"\n') + bind)
     certificate, key = ours.issue("client", "producer.example")
     with client(proxy, ours, ssl_certfile=certificate, ssl_keyfile=key) as producer:
         assert producer.ping()
@@ -139,16 +141,21 @@ def test_clients_need_a_certificate_where_one_is_asked_for(
         pytest.raises(redis.ConnectionError),
     ):
         impostor.ping()
+    wait_until(lambda: metric(f"{tmp_path}/admin.sock", "rejected_clients_total") == 2, "both to be counted")
 
 
-def test_handshakes_that_fail_do_not_use_up_the_places_of_clients(start_tls: StartTls, ours: Certificates) -> None:
-    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1")) + "[limits]\nclients = 3\n")
+def test_handshakes_that_fail_are_counted_and_do_not_use_up_the_places_of_clients(
+    start_tls: StartTls, ours: Certificates, tmp_path: Path
+) -> None:
+    bind = f'[admin]\nbind = "unix:{tmp_path}/admin.sock"\n'
+    proxy = start_tls(listener(*ours.issue("proxy", "127.0.0.1")) + "[limits]\nclients = 3\n" + bind)
     for _ in range(10):
         with Wire(proxy.json) as plain:
             plain.send(b"no handshake" * 100)
             plain.until_closed()
     with client(proxy, ours) as producer:
         assert producer.ping()
+    assert metric(f"{tmp_path}/admin.sock", "rejected_clients_total") == 10
 
 
 def test_a_new_certificate_is_shown_after_hup_and_open_connections_stay(

@@ -1,22 +1,26 @@
 """docs/keys.md: its Go and its Node compute what the recipes compute, and its commands print what it says."""
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import pytest
+import redis
 from click.testing import CliRunner
 
 from proxy.cli import main
 from proxy.inside import recipes
 from proxy.inside.recipes import LIBRARIES
-from tests.interop.programs import HERE, PATIENCE, missing
+from tests.e2e.conftest import RedisServer
+from tests.interop.programs import HERE, PATIENCE, missing, run
 
 DOCUMENT = (HERE.parent.parent / "docs" / "keys.md").read_text()
 
@@ -155,3 +159,32 @@ def test_commands_do_what_they_are_shown_for(command: str) -> None:
     result = CliRunner().invoke(main, shlex.split(command))
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("flask_cache_")
+
+
+SHOP = """
+import os
+
+from flask import Flask
+from flask_caching import Cache
+
+app = Flask("shop")
+cache = Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": os.environ["REDIS"]})
+app.app_context().push()
+
+
+@cache.memoize()
+def total(a, b):
+    raise AssertionError("it runs")
+"""
+
+
+def test_a_result_is_found_before_its_function_has_ever_run(
+    redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
+) -> None:
+    (script,) = re.findall(r"^```sh\n(flask-cache-proxy set .*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    upstream = f"unix://{redis_server.unix}"
+    assert run("sh", "-euc", script, PATH=path, FLASK_CACHE_PROXY_UPSTREAM_URL=upstream) == ""
+    (tmp_path / "shop.py").write_text(SHOP)
+    program = "import shop; print(shop.total(1, 2))"
+    assert run(sys.executable, "-c", program, at=tmp_path, REDIS=upstream) == "{'total': 3}\n"

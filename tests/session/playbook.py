@@ -7,7 +7,7 @@ from proxy.codec import CodecError, Options, PayloadError, Transcoder, Undecodab
 from proxy.glob import compile_glob, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
 from proxy.resp.writers import command
-from proxy.session import CommandInfo, Conversion, Effects, Gate, Half, Opening, Session
+from proxy.session import CommandInfo, Conversion, Effects, Gate, Half, Opening, Session, Tally
 
 POISON = command(b"GET")
 
@@ -76,7 +76,8 @@ class Playbook:
         gate: Gate | None = None,
         cut: Callable[[bytes], list[bytes]] = lambda data: [data],
     ) -> None:
-        self.session = Session(with_policy or policy(), gate)
+        self.tally = Tally()
+        self.session = Session(with_policy or policy(), gate, self.tally)
         self._cut = cut
         self.upstream = b""
         self.client = b""
