@@ -87,6 +87,18 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(redis_server: RedisServer, 
     assert done.stderr == ""
 
 
+def test_what_redis_lacks_is_asked_for_in_whole_sentences(run: Run) -> None:
+    done = run("load", "-", given=LINE, env={"FLASK_CACHE_PROXY_UPSTREAM_URL": "redis://127.0.0.1:1"})
+    assert done.err.endswith("Is it running, and upstream.url right? Then go on with --from-line 1\n")
+
+
+@pytest.mark.parametrize("words", [(), ("key",)], ids=["all", "key"])
+def test_a_list_of_commands_cuts_no_line(run: Run, words: tuple[str, ...]) -> None:
+    commands = run(*words, "--help").text.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(commands) > 4
+    assert not [line for line in commands if line.endswith("...") or line.startswith("   ")]
+
+
 def test_a_shell_is_told_what_there_is(redis_server: RedisServer) -> None:
 
     env = {
