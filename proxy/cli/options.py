@@ -37,7 +37,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 config_option = click.option(
     "--config",
     "-c",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),  # what is wrong with it, `load` says, as of any setting
     envvar=_CONFIG_VARIABLE,
     show_envvar=True,
     help='A TOML file; "flask-cache-proxy check" prints every key. Without one the defaults hold.',

@@ -43,6 +43,13 @@ def test_a_wrong_configuration_is_2_and_every_error_of_it(run: Run, words: tuple
 
 
 @looking
+def test_a_configuration_that_cannot_be_read_is_2_in_one_line(run: Run, words: tuple[str, ...], tmp_path: Path) -> None:
+    for file, reason in ((tmp_path / "absent", "No such file or directory"), (tmp_path, "Is a directory")):
+        done = run(*words, "--config", str(file))
+        assert (done.status, done.err) == (2, f"{file}: cannot be read: {reason}\n")
+
+
+@looking
 def test_help_names_the_exit_status(run: Run, words: tuple[str, ...]) -> None:
     command = words[: 2 if words[0] == "key" else 1]
     assert "Exit status: 0 done; 1 no" in " ".join(run(*command, "--help").text.split())
