@@ -131,6 +131,10 @@ class Converter:
                 if not future.done():
                     future.set_exception(OSError("the converter process ended"))
                     future.exception()  # retrieved: whoever waited for it may be gone
+            assert process.stdin is not None  # noqa: S101 (narrows the type: it is a pipe)
+            process.stdin.close()
+            with suppress(OSError):  # asked for, or some Pythons (3.11.2, of Debian 12) log it as an error
+                await process.stdin.wait_closed()
 
     async def close(self) -> None:
         """End the process."""

@@ -43,8 +43,13 @@ def run() -> int:
     except KeyboardInterrupt:
         click.echo("\nInterrupted.", err=True)
         return 1
-    click.secho("\nAll of it as promised. Next: flask-cache-proxy serve --help", fg="green")
+    click.secho(f"\nAll of it as promised. Next: {_called()} serve --help", fg="green")
     return 0
+
+
+def _called() -> str:
+    """What we have been started as, which need not be on the PATH."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "flask-cache-proxy" else "flask-cache-proxy"
 
 
 @contextmanager

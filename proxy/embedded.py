@@ -3,9 +3,12 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -37,13 +40,14 @@ class EmbeddedRedis:
         """Start it, and wait until it answers. Raises EmbeddedRedisError."""
         try:
             executable = _find()
-            self._process = subprocess.Popen(  # noqa: S603 (an executable found on PATH or in a wheel)
-                [executable, *self._options()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is ours to handle: Redis ends last
-            )
+            with _held_back(signal.SIGTERM, signal.SIGINT):
+                self._process = subprocess.Popen(  # noqa: S603 (an executable found on PATH or in a wheel)
+                    [executable, *self._options()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is ours to handle: Redis ends last
+                )
             version = self._wait()
         except BaseException:
             self._end()
@@ -92,6 +96,20 @@ class EmbeddedRedis:
                 self._process.wait()
             self._process = None
         self._directory.cleanup()
+
+
+@contextmanager
+def _held_back(*numbers: int) -> Iterator[None]:
+    """Let signals wait: what their handlers raise would come between the start of a process and our knowing of it."""
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda late, _: came.append(late)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _find() -> str:

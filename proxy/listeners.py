@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from proxy.config import Address, Settings, TcpAddress
+from proxy.config import Address, Settings, TcpAddress, UnixAddress
 
 _log = logging.getLogger("proxy.listeners")
 _BACKLOG: Final = 4096
@@ -78,14 +78,16 @@ class Listeners:
                 sockets = (_unix_socket(address.path, mode),)
                 self._stack.callback(_unlink, address.path, os.stat(address.path).st_ino)
         except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
+            raise ListenError(f"cannot listen on {address}: {_reason(error, address)}") from None
         for each in sockets:
             self._stack.callback(each.close)
         return Place(address, sockets)
 
 
-def _reason(error: OSError) -> str:
-    """The system's words."""
+def _reason(error: OSError, address: Address) -> str:
+    """The system's words, where they tell what is wrong."""
+    if error.errno == errno.ENOENT and isinstance(address, UnixAddress):
+        return f"there is no directory {os.path.dirname(address.path)}"
     if isinstance(error, socket.gaierror) or not error.errno:
         return error.strerror or str(error)
     return os.strerror(error.errno)

@@ -161,7 +161,12 @@ class Server:
         wanted = self._settings.limits.clients
         self._most_clients = clients_at_most(wanted)
         if self._most_clients < wanted:
-            _log.info("the limit of open files is enough for %d clients of %d", self._most_clients, wanted)
+            _log.info(
+                "limits.clients is %d, but the limit of open files is enough for %d clients: raise the latter "
+                "(ulimit -Hn, LimitNOFILE=), or lower the former",
+                wanted,
+                self._most_clients,
+            )
 
     async def _follow(self, master: Master) -> None:
         """Close the clients of a master that is none any more: it may be alive, and take writes that will be lost."""

@@ -17,7 +17,7 @@ _COMMANDS = (
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog='Completion of commands and options: eval "$(_FLASK_CACHE_PROXY_COMPLETE=bash_source flask-cache-proxy)" '
-    "in ~/.bashrc; zsh_source and fish_source for other shells.",
+    "in ~/.bashrc; zsh_source and fish_source for other shells. The program must be on the PATH there.",
 )
 @click.version_option(f"{__version__} ({engine.CHOICE.name} engine)", prog_name="flask-cache-proxy")
 def main() -> None:

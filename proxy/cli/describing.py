@@ -18,7 +18,7 @@ from proxy.cli.options import (
     redis_of,
     settings_options,
 )
-from proxy.cli.output import duration, pretty, printable, write_object
+from proxy.cli.output import counted, duration, pretty, printable, write_object
 from proxy.inside import lines, origin
 from proxy.inside.finding import Finding, find, lossless
 from proxy.inside.origin import Origin
@@ -83,7 +83,7 @@ def _text(found: Finding, told: Origin | None) -> str:
     entry = found.entry
     rows = [("rule", _rule(found.rule)), ("type", entry.type), ("ttl", duration(entry.ttl))]
     if told is not None:
-        rows += [("size", f"{entry.size} bytes"), ("stored as", told.form)]
+        rows += [("size", counted(entry.size, "byte")), ("stored as", told.form)]
         rows += [("written by" if at == 0 else "or", who) for at, who in enumerate(told.writers)]
         if told.form == origin.UNMARKED:
             rows.append(("as text", printable(entry.stored[:_MOST_TEXT])))

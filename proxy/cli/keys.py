@@ -16,7 +16,7 @@ from proxy.inside import lines, recipes
 from proxy.inside.recipes import LIBRARIES, Library, RecipeError
 
 _ADDED = click.option(
-    "--prefix", type=BYTES, default=recipes.PREFIX, show_default="flask_cache_", help="CACHE_KEY_PREFIX."
+    "--prefix", type=BYTES, default=recipes.PREFIX.decode(), show_default=True, help="The app's CACHE_KEY_PREFIX."
 )
 _BY_LIBRARY = click.option(
     "--library",
@@ -43,7 +43,7 @@ def _options(command: Function) -> Function:
     return _BY_LIBRARY(_ADDED(json_option(command)))
 
 
-@key.command("view", epilog=STATUS)
+@key.command("view", epilog=STATUS, short_help="Of a view with @cache.cached().")
 @_options
 @click.argument("path", type=BYTES)
 def view(library: Library, prefix: bytes, as_json: bool, path: bytes) -> None:
@@ -54,7 +54,7 @@ def view(library: Library, prefix: bytes, as_json: bool, path: bytes) -> None:
     _print(as_json, _computed(lambda: recipes.view(prefix, _text(path))))
 
 
-@key.command("query", epilog=STATUS)
+@key.command("query", epilog=STATUS, short_help="Of a view with @cache.cached(query_string=True).")
 @_options
 @click.argument("path", type=BYTES)
 @click.argument("query", type=BYTES)
@@ -66,7 +66,7 @@ def query(library: Library, prefix: bytes, as_json: bool, path: bytes, query: by
     _print(as_json, _computed(lambda: recipes.query(library, prefix, _text(path), _text(query))))
 
 
-@key.command("fragment", epilog=STATUS)
+@key.command("fragment", epilog=STATUS, short_help="Of a template's {% cache %} block.")
 @_options
 @click.argument("name")
 @click.argument("vary_on", nargs=-1)
@@ -75,7 +75,7 @@ def fragment(library: Library, prefix: bytes, as_json: bool, name: str, vary_on:
     _print(as_json, _computed(lambda: recipes.fragment(prefix, name, vary_on)))
 
 
-@key.command("memver", epilog=STATUS)
+@key.command("memver", epilog=STATUS, short_help="Of the version of a memoized function.")
 @_options
 @_instance_option
 @click.argument("function")
@@ -88,7 +88,12 @@ def memver(library: Library, prefix: bytes, as_json: bool, instance: str | None,
         _print(as_json, name)
 
 
-@key.command("memoize", epilog=STATUS, context_settings={"ignore_unknown_options": True})
+@key.command(
+    "memoize",
+    epilog=STATUS,
+    short_help="Of what a memoized function returned.",
+    context_settings={"ignore_unknown_options": True},
+)
 @settings_options
 @_options
 @_instance_option
@@ -158,7 +163,7 @@ def _argument(number: int, raw: bytes) -> Any:
         stored = Transcoder(Options(limits=CodecLimits(payload_bytes=1024 * 1024))).encode(raw)
         value = codec.loads(stored)
     except CodecError as error:
-        fail(f"argument {number}: {error}. Text needs its quotes: '\"text\"'")
+        fail(f"argument {number}: {error}. Quote it for the shell, too: '\"text\"'")
     if not _has_one_repr(value):
         fail(f"argument {number}: the repr() of a set of several members, or an OrderedDict, is not always the same")
     return value

@@ -37,7 +37,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 config_option = click.option(
     "--config",
     "-c",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),  # what is wrong with it, `load` says, as of any setting
     envvar=_CONFIG_VARIABLE,
     show_envvar=True,
     help='A TOML file; "flask-cache-proxy check" prints every key. Without one the defaults hold.',
@@ -55,7 +55,8 @@ listen_option = click.option(
     "-l",
     multiple=True,
     metavar="[json=|msgpack=]ADDR",
-    help="Where clients connect: host:port or unix:/path.sock. Repeats, and replaces the file's listeners.",
+    help="Where clients connect: host:port or unix:/path.sock, for JSON unless msgpack= stands before it. May be given "
+    "several times; the file's listeners are then left out.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="An object per line, for machines.")
 
@@ -107,15 +108,14 @@ def managed(policy: Policy, key: bytes) -> Rule:
     """The rule of a key, or the end of the command."""
     rule = policy.match(key)
     if rule is None:
-        fail(f"{printable(key)}: not managed: {_patterns(policy)}", NO)
+        others = patterns(policy) or "none"
+        fail(f"{printable(key)}: not managed: the proxy passes it as it is. What is: {others} ([[rule]] keys)", NO)
     return rule
 
 
-def _patterns(policy: Policy) -> str:
-    names = [rule.name for rule in policy.rules if rule.treats_as is not As.UNTOUCHED]
-    if not names:
-        return "no rule manages any key; add a [[rule]] to the configuration"
-    return f"its values are nobody's to convert; the rules that are: {', '.join(names)} (see --config, [[rule]] keys)"
+def patterns(policy: Policy) -> str:
+    """The rules that manage keys, by name, which is their pattern unless they have another; empty: there is none."""
+    return ", ".join(printable(rule.name) for rule in policy.rules if rule.treats_as is not As.UNTOUCHED)
 
 
 def json_policy(settings: Settings) -> Policy:

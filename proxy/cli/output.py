@@ -86,6 +86,11 @@ def duration(milliseconds: int | None) -> str:
     return "none" if milliseconds is None else f"{milliseconds / 1000:.10g}s"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 key`, `2 keys`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Bar:
     """A progress bar on stderr, if a person reads that and there is much to do; else nothing."""
 

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proxy.cli.options import BYTES, NO, STATUS, json_option, json_policy, looking_with, redis_of, settings_options
-from proxy.cli.output import Bar, duration, printable, write_object
+from proxy.cli.options import (
+    BYTES,
+    NO,
+    STATUS,
+    complain,
+    json_option,
+    json_policy,
+    looking_with,
+    patterns,
+    redis_of,
+    settings_options,
+)
+from proxy.cli.output import Bar, counted, duration, printable, write_object
 from proxy.config import Settings
 from proxy.inside import lines
 from proxy.inside.finding import Finding, find, lossless
@@ -37,7 +48,7 @@ def scan(config: Path | None, upstream: str | None, as_json: bool, undecodable: 
     policy = json_policy(settings)
     reader = lossless(policy.limits.codec)
     counts = {False: 0, True: 0}
-    with redis_of(settings) as store, Bar(store.count(), "scanning") as bar:
+    with redis_of(settings) as store, Bar(there := store.count(), "scanning") as bar:
         if not as_json:
             click.echo(_HEADING)
         for keys in bar.track(steps(store, settings, policy, pattern)):
@@ -47,10 +58,19 @@ def scan(config: Path | None, upstream: str | None, as_json: bool, undecodable: 
                 if found.fault or not undecodable:
                     bar.clear()
                     write_object(_fields(found)) if as_json else click.echo(_row(found))
-    if sys.stderr.isatty() and not as_json:
-        click.echo(f"{sum(counts.values())} keys, {counts[True]} of them undecodable", err=True)
+    total = sum(counts.values())
+    if not total:
+        complain(nothing("key", store, there, policy, pattern))
+    elif sys.stderr.isatty() and not as_json:
+        complain(f"{counted(total, 'key')}, {counts[True]} of them undecodable")
     if undecodable and counts[True]:
         sys.exit(NO)
+
+
+def nothing(noun: str, store: "Store", there: int, policy: Policy, pattern: bytes | None) -> str:
+    """That no key was found, and where: the usual reasons are another prefix and another database."""
+    wanted = patterns(policy) if pattern is None else printable(pattern)
+    return f"no {noun} matches {wanted or 'a rule'}, of {counted(there, 'key')} in {store.place}"
 
 
 def steps(

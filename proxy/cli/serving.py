@@ -40,7 +40,7 @@ _log_format_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Run the proxy.")
 @config_option
 @listen_option
 @upstream_option
@@ -119,14 +119,19 @@ async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], 
     for number in _ENDS:
         loop.add_signal_handler(number, process.stop)
     loop.add_signal_handler(signal.SIGHUP, process.reload)
-    await process.run(lambda: _announce(settings.server.workers))
+    await process.run(lambda: _announce(settings))
 
 
-def _announce(workers: int) -> None:
+def _announce(settings: Settings) -> None:
+    workers = settings.server.workers
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     several = f", {workers} workers" if workers > 1 else ""
     if engine.CHOICE.remark:
         _log.info("%s", engine.CHOICE.remark)
+    _log.info(
+        "each client gets a connection to Redis at %s (flask-cache-proxy healthcheck tells whether it answers)",
+        settings.upstream.url,
+    )
     _log.info(
         "flask-cache-proxy %s is ready (pid %d, %s loop, %s engine%s)",
         __version__,

@@ -1,15 +1,19 @@
 """`decode` and `encode`: bytes on standard input, without any Redis."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from proxy.assembly import policy_for
-from proxy.cli.options import NO, STATUS, config_option, fail, settings_of
+from proxy.cli.options import NO, STATUS, complain, config_option, fail, settings_of
 from proxy.cli.output import printable, read, write_payload
 from proxy.codec import CodecError, Transcoder
 from proxy.config import Flags
 from proxy.policy import As
+
+_NOTHING: Final = (b"", b"\n")
+"""A value, too: that of an empty string without a mark."""
 
 _rule_option = click.option("--rule", metavar="NAME", help="The rule to go by; the default is the first one.")
 _payload_option = click.option("--payload", type=click.Choice(["json", "msgpack"]), default="json", show_default=True)
@@ -25,8 +29,11 @@ def decode(config: Path | None, rule: str | None, payload: str) -> None:
     A line feed behind the value, which redis-cli prints, does no harm.
     """
     transcoder = _transcoder(config, rule, payload)
+    stored = read(transcoder.options.limits.decoded_bytes)
+    if stored in _NOTHING:
+        complain("standard input was empty, which is also what redis-cli prints for a key that is not there")
     try:
-        decoded = transcoder.decode(read(transcoder.options.limits.decoded_bytes))
+        decoded = transcoder.decode(stored)
     except CodecError as error:
         fail(f"cannot be decoded: {error}", NO)
     write_payload(decoded, is_json=transcoder.options.view is None and payload == "json")

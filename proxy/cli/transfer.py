@@ -20,8 +20,8 @@ from proxy.cli.options import (
     redis_of,
     settings_options,
 )
-from proxy.cli.output import Bar, printable, write, write_object
-from proxy.cli.scanning import steps
+from proxy.cli.output import Bar, counted, printable, write, write_object
+from proxy.cli.scanning import nothing, steps
 from proxy.inside import lines
 from proxy.inside.finding import find, lossless
 from proxy.inside.lines import LineError
@@ -47,8 +47,8 @@ def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> 
     settings = looking_with(config, upstream)
     policy = json_policy(settings)
     reader = lossless(policy.limits.codec)
-    left_out = 0
-    with redis_of(settings) as store, Bar(store.count(), "exporting") as bar:
+    written = left_out = 0
+    with redis_of(settings) as store, Bar(there := store.count(), "exporting") as bar:
         for keys in bar.track(steps(store, settings, policy, pattern)):
             for entry in store.look([key for key in keys if policy.match(key) is not None]):
                 found = find(entry, policy, reader)
@@ -58,8 +58,11 @@ def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> 
                     left_out += 1
                 else:
                     write(lines.write(lines.Line(entry.key, found.payload, entry.ttl)) + b"\n")
+                    written += 1
     if left_out:
-        fail(f"{left_out} keys were left out, the others are written", NO)
+        fail(f"{counted(written, 'line')} written, {counted(left_out, 'key')} left out", NO)
+    if not written:
+        complain(nothing("managed key", store, there, policy, pattern))
 
 
 @click.command(epilog=STATUS, short_help="Store what export has written.")
@@ -125,7 +128,9 @@ def _write(store: "Store", batch: list[Ready]) -> list[str | None]:
     try:
         return store.write([Write(ready.key, ready.stored, ready.ttl) for ready in batch])
     except StoreError as error:
-        raise StoreError(f"{error}. Then go on with --from-line {batch[0].number}") from None
+        said = str(error)
+        end = "" if said.endswith("?") else "."
+        raise StoreError(f"{said}{end} Then go on with --from-line {batch[0].number}") from None
 
 
 class _Loading:
@@ -142,14 +147,15 @@ class _Loading:
         self._as_json = as_json
         self._batch: list[Ready] = []
         self._batch_bytes = 0
-        self._good = self._bad = 0
+        self._good = self._bad = self._start = self._last = 0
         self._write: Callable[[list[Ready]], list[str | None]]
 
     def run(self, file: BinaryIO, start: int, put: Callable[[list[Ready]], list[str | None]]) -> None:
         """Store the lines from `start` on. `put`: stores a batch; for each line what was said against it, or None."""
         self._write = put
-        self.next = start
+        self.next = self._start = start
         for number, raw, length in numbered(file, self._reader.longest):
+            self._last = number
             if number >= start:
                 self._take(number, raw)
             self._bar.update(length)
@@ -163,9 +169,11 @@ class _Loading:
     def end(self) -> None:
         """Tell people how it went; with bad lines, end the command."""
         if self._bad:
-            fail(f"{self._good} lines {self._done}, {self._bad} bad", NO)
+            fail(f"{counted(self._good, 'line')} {self._done}, {self._bad} bad", NO)
+        if self._start > self._last + 1:
+            fail(f"--from-line {self._start}: the file ends with line {self._last}")
         if sys.stderr.isatty():
-            complain(f"{self._good} lines {self._done}")
+            complain(f"{counted(self._good, 'line')} {self._done}")
 
     def _take(self, number: int, raw: bytes) -> None:
         try:
@@ -200,6 +208,7 @@ class _Loading:
             write_object({"line": number, "error": reason})
         if not self._keep_going:
             self.next = number
-            fail(f"{said}. The lines above it are {self._done}; go on with --from-line {number}", status)
+            so_far = f"{self._done.capitalize()} so far: {counted(self._good, 'line')}"
+            fail(f"{said}. {so_far}; go on with --from-line {number}", status)
         if not self._as_json:
             complain(said)

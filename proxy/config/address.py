@@ -84,6 +84,8 @@ def parse_address(text: str) -> Address:
         if not path.startswith("/"):
             raise ValueError("a unix socket needs an absolute path, as in unix:/path.sock")
         return UnixAddress(path)
+    if text.isdecimal():
+        raise ValueError(f"expected {_BIND_FORMS}: the host is missing, as in 127.0.0.1:6380")
     host, port = _host_and_port(text)
     if port is None:
         raise ValueError(f"expected {_BIND_FORMS}: the port is missing")
@@ -100,8 +102,9 @@ def parse_upstream(url: str) -> Target:
         raise ValueError(f"expected {_UPSTREAM_FORMS}")
     if "@" in rest:
         raise ValueError(
-            "a user or password has no place in the url: clients authenticate themselves with AUTH, which passes "
-            "through, or the proxy does with upstream.username and upstream.password_file"
+            "a user or password has no place in the url: set upstream.username and upstream.password_file (or "
+            "FLASK_CACHE_PROXY_UPSTREAM_USERNAME and FLASK_CACHE_PROXY_UPSTREAM_PASSWORD), or let clients send AUTH, "
+            "which passes through"
         )
     if "#" in rest:
         raise ValueError(f"a fragment (#) has no meaning here; expected {_UPSTREAM_FORMS}")

@@ -66,8 +66,10 @@ class Reader:
         try:
             return Ready(number, line.key, self._transcoder(rule).encode(line.payload), line.ttl)
         except PayloadError as error:
-            hint = "; --all-tags takes every tag" if "(accept_tags)" in str(error) else ""
-            raise LineError(f"its value cannot be stored: {error}{hint}") from None
+            said = str(error)
+            if "(accept_tags)" in said:  # a way to escape it follows there; in a file, it is meant as it stands
+                said = f"{said.partition(';')[0]}; for a file that you trust, --all-tags takes every tag"
+            raise LineError(f"its value cannot be stored: {said}") from None
 
     def _transcoder(self, rule: Rule) -> Transcoder:
         """A line means values, not what a rule makes of payloads: tags are types, and a view is what it returned."""

@@ -86,7 +86,7 @@ def opened(settings: Settings) -> Iterator["Store"]:
     )
     with redis.Redis(connection_pool=pool) as client:
         try:
-            yield Store(client, str(address), settings.limits.decoded_bytes)
+            yield Store(client, str(address), settings.upstream.target.db, settings.limits.decoded_bytes)
         finally:
             pool.disconnect()
 
@@ -112,11 +112,17 @@ def _how(address: Address, tls: ClientTls | None) -> dict[str, Any]:
 class Store:
     """One Redis."""
 
-    def __init__(self, client: "redis.Redis", where: str, longest: int) -> None:
-        """`where`: for messages. `longest`: bytes of a value beyond which no more of it is read."""
+    def __init__(self, client: "redis.Redis", where: str, db: int, longest: int) -> None:
+        """`where`, `db`: for messages. `longest`: bytes of a value beyond which no more of it is read."""
         self._client = client
         self._where = where
+        self._db = db
         self._longest = longest
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"database {self._db} of Redis at {self._where}"
 
     def count(self) -> int:
         """Keys in the database. Raises StoreError."""

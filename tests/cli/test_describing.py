@@ -29,6 +29,7 @@ def test_it_tells_all_about_a_value(run: Run, direct: redis.Redis) -> None:
     assert told["size"].endswith(" bytes")
     assert "stored as  pickle protocol 5" in done.text
     assert "written by Flask-Caching from 2.0 or cachelib from 0.5" in done.text
+    assert not [line for line in done.text.splitlines() if line != line.rstrip()]
     assert json.loads(done.text[done.text.index("{") :]) == {"price": {"py/tuple": [1, None]}}
 
 

@@ -63,6 +63,11 @@ class TestMemoize:
             direct.set(MEMVER, stored)
             assert run("key", "memoize", "myapp.add", "1", "2").status == 1
 
+    def test_text_without_its_quotes_is_told_how_they_get_through_a_shell(self, run: Run) -> None:
+        done = run("key", "memoize", "--memver", "V", "f", "tea")
+        assert (done.status, done.err.count("quotes")) == (2, 1)
+        assert done.err.endswith("""Quote it for the shell, too: '"text"'\n""")
+
     def test_arguments_are_values_and_not_text(self, run: Run) -> None:
         def key_of(*arguments: str) -> str:
             done = run("key", "memoize", "--memver", "V", "f", *arguments)

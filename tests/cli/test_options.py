@@ -43,6 +43,13 @@ def test_a_wrong_configuration_is_2_and_every_error_of_it(run: Run, words: tuple
 
 
 @looking
+def test_a_configuration_that_cannot_be_read_is_2_in_one_line(run: Run, words: tuple[str, ...], tmp_path: Path) -> None:
+    for file, reason in ((tmp_path / "absent", "No such file or directory"), (tmp_path, "Is a directory")):
+        done = run(*words, "--config", str(file))
+        assert (done.status, done.err) == (2, f"{file}: cannot be read: {reason}\n")
+
+
+@looking
 def test_help_names_the_exit_status(run: Run, words: tuple[str, ...]) -> None:
     command = words[: 2 if words[0] == "key" else 1]
     assert "Exit status: 0 done; 1 no" in " ".join(run(*command, "--help").text.split())
@@ -85,6 +92,18 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(redis_server: RedisServer, 
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert done.stdout.startswith('{"key":"flask_cache_')
     assert done.stderr == ""
+
+
+def test_what_redis_lacks_is_asked_for_in_whole_sentences(run: Run) -> None:
+    done = run("load", "-", given=LINE, env={"FLASK_CACHE_PROXY_UPSTREAM_URL": "redis://127.0.0.1:1"})
+    assert done.err.endswith("Is it running, and upstream.url right? Then go on with --from-line 1\n")
+
+
+@pytest.mark.parametrize("words", [(), ("key",)], ids=["all", "key"])
+def test_a_list_of_commands_cuts_no_line(run: Run, words: tuple[str, ...]) -> None:
+    commands = run(*words, "--help").text.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(commands) > 4
+    assert not [line for line in commands if line.endswith("...") or line.startswith("   ")]
 
 
 def test_a_shell_is_told_what_there_is(redis_server: RedisServer) -> None:

@@ -39,6 +39,16 @@ def test_a_table_of_what_the_rules_manage(run: Run, direct: redis.Redis) -> None
     assert told["flask_cache_l"][0] == "list"
 
 
+def test_where_nothing_was_found_is_told(run: Run, direct: redis.Redis, config: Path) -> None:
+    """The usual reasons are another database and another prefix."""
+    direct.mset({"shop_a": "1", "shop_b": "1"})
+    done = run("scan")
+    assert (done.status, len(done.text.splitlines())) == (0, 1)
+    assert done.err.startswith("no key matches flask_cache_*, of 2 keys in database 0 of Redis at unix:")
+    assert run("scan", "--undecodable", "-c", str(config)).err == ""
+    assert run("scan", "--json", "absent").err.startswith("no key matches absent, of 2 keys")
+
+
 def test_a_pattern_may_reach_further_than_the_rules(run: Run, direct: redis.Redis) -> None:
     direct.mset({"flask_cache_a": "1", "flask_cache_b": "1", "other_a": "1"})
     told = objects(run("scan", "--json", "*_a").text)

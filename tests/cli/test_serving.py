@@ -51,6 +51,7 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     code, text = run("check", "--upstream", "redis://:secret@h")
     assert code == 2
     assert "upstream.password_file" in text
+    assert "FLASK_CACHE_PROXY_UPSTREAM_PASSWORD" in text
     assert "secret" not in text
 
 
@@ -58,6 +59,12 @@ def test_serve_without_a_file_that_was_named_says_so() -> None:
     code, text = run("serve", "--config", "/no/such/file.toml")
     assert code == 2
     assert "/no/such/file.toml" in text
+
+
+def test_a_socket_in_a_directory_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+    code, text = run("serve", "--listen", f"unix:{tmp_path}/absent/json.sock", "--log-level", "error")
+    assert code == 2
+    assert text.endswith(f"/json.sock: there is no directory {tmp_path}/absent\n")
 
 
 def test_an_address_in_use_is_named(tmp_path: Path) -> None:

@@ -20,6 +20,13 @@ def test_the_line_feed_of_redis_cli_does_no_harm(run: Run) -> None:
     assert run("decode", given=b"42\n").text == "42\n"
 
 
+@pytest.mark.parametrize("given", [b"", b"\n"])
+def test_what_may_be_a_miss_is_told(run: Run, given: bytes) -> None:
+    done = run("decode", given=given)
+    assert (done.status, done.err.count("a key that is not there")) == (0, 1)
+    assert done.text.startswith('{"py/bytes":')
+
+
 def test_msgpack_is_a_payload_too(run: Run) -> None:
     encoded = run("encode", "--payload", "msgpack", given=msgpack.packb({"a": b"x"}))
     assert pickle.loads(encoded.out[1:]) == {"a": b"x"}

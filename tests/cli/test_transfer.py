@@ -67,10 +67,16 @@ class TestExport:
         assert done.status == 1
         assert done.text == '{"key":"flask_cache_a","value":1}\n'
         assert sorted(done.err.splitlines()) == [
-            "2 keys were left out, the others are written",
+            "1 line written, 2 keys left out",
             "flask_cache_list: left out: a list, which Flask cannot read as a value",
             "flask_cache_user: left out: an object of class shop.models.User",
         ]
+
+    def test_where_nothing_was_found_is_told(self, run: Run, direct: redis.Redis) -> None:
+        direct.set("other_a", "x")
+        done = run("export", "other_*")
+        assert (done.status, done.out) == (0, b"")
+        assert done.err.startswith("no managed key matches other_*, of 1 key in database 0 of Redis at unix:")
 
     def test_values_are_whole_whatever_the_rule_shows_to_clients(
         self, run: Run, direct: redis.Redis, config: Path
@@ -175,7 +181,7 @@ class TestLoad:
         assert done.status == 1
         assert done.err.startswith("line 3: ")
         assert reason in done.err
-        assert done.err.endswith("The lines above it are stored; go on with --from-line 3\n")
+        assert done.err.endswith("Stored so far: 1 line; go on with --from-line 3\n")
         assert direct.keys() == [b"flask_cache_a"]
         done = run("load", "--keep-going", "-", given=lines)
         assert done.status == 1
@@ -186,13 +192,25 @@ class TestLoad:
         lines = line("flask_cache_a") + b"nonsense\n" + line("flask_cache_b")
         assert run("load", "--from-line", "3", "-", given=lines).status == 0
         assert direct.keys() == [b"flask_cache_b"]
+        assert run("load", "--from-line", "4", "-", given=lines).status == 0  # where a load that was done goes on
+
+    def test_a_line_that_the_file_does_not_reach_is_told(self, run: Run, direct: redis.Redis) -> None:
+        done = run("load", "--from-line", "3", "-", given=line("flask_cache_a"))
+        assert (done.status, done.err) == (2, "--from-line 3: the file ends with line 1\n")
+        assert direct.keys() == []
+
+    def test_nothing_is_said_to_be_stored_where_nothing_is(self, run: Run, direct: redis.Redis) -> None:
+        done = run("load", "-", given=line("flask_cache_a", {"py/markup": "<b>"}))
+        assert done.err.endswith("Stored so far: 0 lines; go on with --from-line 1\n")
+        assert "for a file that you trust, --all-tags takes every tag" in done.err
+        assert "escape" not in done.err
 
     def test_a_dry_run_validates_and_needs_no_redis(self, run: Run, direct: redis.Redis) -> None:
         nowhere = "redis://127.0.0.1:1"
         assert run("load", "--dry-run", "-u", nowhere, "-", given=line("flask_cache_a")).status == 0
         done = run("load", "--dry-run", "--keep-going", "-", given=line("flask_cache_a") + b"?\n" + line("other"))
         assert done.status == 1
-        assert done.err.splitlines()[-1] == "1 lines valid, 2 bad"
+        assert done.err.splitlines()[-1] == "1 line valid, 2 bad"
         assert direct.keys() == []
 
     def test_a_line_beyond_the_limits_is_never_held_whole(self, run: Run, direct: redis.Redis) -> None:

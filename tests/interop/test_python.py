@@ -1,13 +1,13 @@
-"""The README's Python snippets are programs, and print what their comments say. (Go and Node: `tests/interop`.)"""
+"""docs/python.md: its snippets are programs, and print what their comments say."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+from tests.interop.documents import DOCS
+
+SNIPPETS = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
 
 
 class Cache:
