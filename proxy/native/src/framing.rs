@@ -5,7 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::framer::{wrong, Framer};
+use crate::framer::Framer;
+use crate::heads::wrong;
 
 /// A defect of ours must end the connection like any other doubt: a panic would go through every `except` and end the proxy.
 #[inline]

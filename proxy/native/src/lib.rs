@@ -17,6 +17,8 @@ mod framer;
 mod framing;
 #[cfg(feature = "python")]
 mod glue;
+#[cfg(feature = "python")]
+mod heads;
 mod iso;
 mod json_read;
 mod json_write;
