@@ -268,7 +268,8 @@ class Connection(asyncio.Protocol):
         if effects.conversions or effects.lookups or effects.wants_turn:
             self._begin(effects)
         if effects.close is not None:
-            _log.debug("[%d] closing: %s", self.number, effects.close.reason)
+            level = logging.WARNING if effects.close.redis_fails else logging.DEBUG
+            _log.log(level, "[%d] closing: %s", self.number, effects.close.reason)
             self._end()
         elif self._draining and self._session.is_idle:
             self._end()

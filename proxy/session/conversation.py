@@ -25,6 +25,7 @@ class Conversation:
         "protocol",
         "queued",
         "queued_bytes",
+        "redis_fails",
         "selected",
         "setup_done",
         "setup_due",
@@ -60,6 +61,12 @@ class Conversation:
         """The client has chosen a database itself."""
         self.close_reason: str | None = None
         """Set once the conversation has come to its end."""
+        self.redis_fails = False
+        """It was Redis that ended it, by what it said."""
+
+    def fail(self, reason: str) -> None:
+        """The end, for something that Redis has said."""
+        self.close_reason, self.redis_fails = reason, True
 
     def is_full(self, limits: SessionLimits) -> bool:
         """As much is outstanding as may be: no request is taken before a reply comes."""

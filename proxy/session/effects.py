@@ -49,6 +49,8 @@ class Close:
 
     reason: str
     """For the log; never any of the clients' bytes."""
+    redis_fails: bool = False
+    """Redis has ended it, by what it said: whoever runs it should know."""
 
 
 @dataclass(slots=True)

@@ -348,7 +348,7 @@ class ReplyHalf:
         elif not line.startswith(b"-NOAUTH"):
             reason = line[1:-2].decode("utf-8", "replace")
             self.out.append(writers.error(f"ERR flask-cache-proxy: {entry.refused}: {reason}"))
-            self._conversation.close_reason = entry.refused
+            self._conversation.fail(entry.refused)
         self._complete()
         return True
 
@@ -465,7 +465,7 @@ class ReplyHalf:
         if line is None:
             return False
         self.out.append(line)
-        self._conversation.close_reason = "Redis refused the connection"
+        self._conversation.fail("Redis refused the connection")
         return False
 
 

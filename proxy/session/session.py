@@ -52,7 +52,7 @@ class Session:
         try:
             self._replies.feed(data)
         except FramingError as error:
-            self._conversation.close_reason = f"Redis' reply cannot be framed: {error}"
+            self._conversation.fail(f"Redis' reply cannot be framed: {error}")
             return self._effects()
         return self._settle(requests=False)
 
@@ -174,7 +174,7 @@ class Session:
                 self._requests.advance()
                 self._replies.advance()
         except FramingError as error:
-            conversation.close_reason = f"Redis' reply cannot be framed: {error}"
+            conversation.fail(f"Redis' reply cannot be framed: {error}")
         return self._effects()
 
     def _effects(self) -> Effects:
@@ -193,7 +193,7 @@ class Session:
             requests.stall is Stall.TURN or encoder.wants_turn or replies.wants_turn or decoder.wants_turn
         )
         if self._conversation.close_reason is not None:
-            effects.close = Close(self._conversation.close_reason)
+            effects.close = Close(self._conversation.close_reason, self._conversation.redis_fails)
             self.end()
         return effects
 

@@ -124,6 +124,7 @@ class TestRedisComesAndGoes:
         with redis.Redis(unix_socket_path=private_redis.unix) as only:
             only.ping()
             proxy = start("--upstream", f"unix://{private_redis.unix}")
+            proxy.expect("closing: Redis refused the connection$")
             client = connect(proxy.json)
             assert client.until_closed() == b"-ERR max number of clients reached\r\n"
 
@@ -146,6 +147,7 @@ class TestRedisComesAndGoes:
     ) -> None:
         private_redis.start()
         proxy = start("--upstream", f"unix://{private_redis.unix}?db=99")
+        proxy.expect("closing: Redis refused the database of upstream.url$")
         client = connect(proxy.json)
         client.send(pipeline("SET a 1", "PING"))
         assert client.until_closed().startswith(b"-ERR flask-cache-proxy: Redis refused the database of upstream.url: ")
@@ -156,7 +158,8 @@ class TestRedisComesAndGoes:
     ) -> None:
         private_redis.start()
         env = {"FLASK_CACHE_PROXY_UPSTREAM_USERNAME": "app", "FLASK_CACHE_PROXY_UPSTREAM_PASSWORD": "wrong"}
-        start("--upstream", f"unix://{private_redis.unix}", "--listen", f"unix:{tmp_path / 's'}", env=env)
+        proxy = start("--upstream", f"unix://{private_redis.unix}", "--listen", f"unix:{tmp_path / 's'}", env=env)
+        proxy.expect("closing: Redis refused the proxy's own login ")
         client = connect(str(tmp_path / "s"))
         client.send(pipeline("SET a 1", "PING"))
         assert client.until_closed().startswith(b"-ERR flask-cache-proxy: Redis refused the proxy's own login")

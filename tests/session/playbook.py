@@ -84,6 +84,7 @@ class Playbook:
         self.conversions: list[Conversion] = []
         self.lookups: list[bytes] = []
         self.closed: str | None = None
+        self.redis_fails = False
         self.wants_turn = False
         self._take(
             self.session.start(tuple(Opening(raw, "Redis refused the database of upstream.url") for raw in setup))
@@ -97,6 +98,7 @@ class Playbook:
         self.wants_turn = effects.wants_turn
         if effects.close:
             self.closed = effects.close.reason
+            self.redis_fails = effects.close.redis_fails
 
     def sends(self, data: bytes) -> "Playbook":
         """The client sends."""

@@ -507,6 +507,12 @@ class TestConversation:
         played = play(setup=(command(b"SELECT", b"99"),)).replies(b"-ERR DB index is out of range\r\n")
         assert played.client.startswith(b"-ERR flask-cache-proxy: Redis refused the database")
         assert played.closed
+        assert played.redis_fails
+
+    def test_that_redis_cannot_be_understood_is_its_fault_and_what_the_client_does_is_not(self, play: Play) -> None:
+        assert play().sends(command(b"PING")).replies(b"?\r\n").redis_fails
+        assert not play().sends(command(b"QUIT")).replies(b"+OK\r\n").redis_fails
+        assert not play().sends(b"*x\r\n").redis_fails
 
 
 class TestStalling:

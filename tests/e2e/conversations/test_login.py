@@ -169,6 +169,7 @@ def test_the_password_file_is_read_at_every_dial_and_the_database_selected(
 
 def test_a_wrong_password_is_said_to_the_client(own_login: Callable[[str], ProxyProcess]) -> None:
     proxy = own_login("wrong")
+    proxy.expect(r"closing: Redis refused the proxy's own login \(upstream.username, upstream.password\)$")
     with Wire(proxy.json) as wire:
         wire.send(request("PING"))
         assert wire.until_closed().startswith(
