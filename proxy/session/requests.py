@@ -10,10 +10,8 @@ are not in yet. Requests behind it wait, in order.
 """
 
 from collections.abc import Callable
-from itertools import repeat
 from typing import Final
 
-from proxy.codec import CodecError
 from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
 from proxy.policy import Policy, Rule
 from proxy.resp import ProtocolError, Request, RequestParser, writers
@@ -50,6 +48,7 @@ from proxy.session.gate import (
     excess,
     without_login,
 )
+from proxy.session.runs import Runs
 from proxy.session.stall import Stall
 from proxy.session.tally import Tally
 from proxy.session.words import OURS
@@ -91,6 +90,7 @@ class RequestHalf:
         "_conversation",
         "_looking_up",
         "_parser",
+        "_runs",
         "_tally",
         "_waiting",
         "asked",
@@ -123,6 +123,7 @@ class RequestHalf:
         self._looking_up = b""
         self.out: list[bytes] = []
         self.encoder = Encoder(allowance)
+        self._runs = Runs(self._parser, self.encoder, conversation, allowance, tally, self.out)
         self.lookups: list[bytes] = []
         self.stall: Stall | None = None
 
@@ -178,11 +179,12 @@ class RequestHalf:
             counts[command] += 1
             if not conversation.entries:
                 self.asked = command
-            if straight and command is not None and command.is_straight:
-                self._take_straight(command, request)
-            else:
+            taken = straight and command is not None and self._runs.take(self.policy, command, request)
+            if taken is False:
                 self._take(command, request)
                 straight = self.is_admitted and conversation.is_straight
+            elif taken is not True:
+                self._refuse(f"{OURS}{taken}; nothing was stored")
             if allowance.requests <= 0 and self.stall is None and self._parser.has_more:
                 self.stall = Stall.TURN
 
@@ -201,76 +203,6 @@ class RequestHalf:
             self._take(find(request.args), request)
 
     # -- one request -----------------------------------------------------------------------------------
-
-    def _take_straight(self, command: Command, request: Request) -> None:
-        """What most requests are, by the shortest way, and at once as many as are alike; `_take` comes to the same."""
-        args = request.args
-        rule = self.policy.match(args[1]) if len(args) > 1 else None
-        plan = managed.UNMANAGED if rule is None else managed.plan(command, rule)
-        if plan is None or (rule is not None and len(args) != plan.length and not plan.fits(args)):
-            self._take_managed(command, args, request.raw, [rule])
-            return
-        run = [request]
-        if self._parser.ready and len(args) > 1:
-            run += self._following(request, rule, plan)
-        if rule is None or plan.value is None:
-            self.out.append(request.chunk[request.start : run[-1].stop])
-            self._took(command, plan, len(run))
-        elif len(run) == 1 or not self._encode_run(command, rule, plan.value, plan, run):
-            self._encode_one(command, rule, plan.value, plan, args)
-
-    def _following(self, request: Request, rule: Rule | None, plan: managed.Plan) -> list[Request]:
-        """Those right behind that differ in nothing but the key, of the same rule, and in values. Not taken yet."""
-        ready, match = self._parser.ready, self.policy.match
-        args, chunk = request.args, request.chunk
-        name, size = args[0], len(args)
-        option = -2 if rule is not None and size > plan.length else 0
-        room = self.policy.limits.pending_commands - len(self._conversation.entries) - 1
-        at = len(ready)
-        stop = max(0, at - min(room, self._allowance.requests))
-        while at > stop:
-            other, its_chunk, _, _ = ready[at - 1]
-            if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:
-                break
-            if match(other[1]) is not rule:
-                break
-            at -= 1
-        return ready[at:][::-1]
-
-    def _took(self, command: Command, plan: managed.Plan, size: int) -> None:
-        """So many requests have gone upstream, of which only the first has been taken and counted yet."""
-        self._conversation.entries.extend(repeat(plan.entry, size))
-        if size > 1:
-            del self._parser.ready[1 - size :]
-            self._tally.commands[command] += size - 1
-            self._allowance.requests -= size - 1
-
-    def _encode_run(self, command: Command, rule: Rule, place: int, plan: managed.Plan, run: list[Request]) -> bool:
-        """As many of the first as need no further look; False: not even one."""
-        requests = [request.args for request in run]
-        values = self.encoder.encode_some(rule, [args[place] for args in requests])
-        if not values:
-            return False
-        del requests[len(values) :]
-        for args, value in zip(requests, values, strict=True):
-            args[place] = value
-        if rule.default_ttl:
-            requests = [managed.with_expiry(command, args, rule) for args in requests]
-        self.out.append(writers.small_commands(requests))
-        self._took(command, plan, len(values))
-        return True
-
-    def _encode_one(self, command: Command, rule: Rule, place: int, plan: managed.Plan, args: list[bytes]) -> None:
-        args = managed.with_expiry(command, args, rule)
-        result = self.encoder.encode_one(rule, args[place])
-        if result is None:
-            self._encode(Encoding(args, ((rule, place),), plan.entry))
-        elif isinstance(result, CodecError):
-            self._refuse(f"{OURS}{result}; nothing was stored")
-        else:
-            args[place] = result
-            self.out.append(writers.small_command(args))
-            self._took(command, plan, 1)
 
     def _take(self, command: Command | None, request: Request) -> None:
         args = request.args
