@@ -11,7 +11,9 @@ the confirmation of a subscription.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
+from functools import partial
+from itertools import islice, takewhile
+from operator import is_
 from typing import Any, Final
 
 from proxy.policy import OnUndecodable
@@ -56,12 +58,14 @@ class ReplyHalf:
     """See the module."""
 
     __slots__ = (
+        "_alike_until",
         "_allowance",
         "_confirmed",
         "_conversation",
         "_framer",
         "_levels",
         "_pieces",
+        "_served",
         "_sink",
         "_substitute",
         "_then",
@@ -83,6 +87,8 @@ class ReplyHalf:
         self._pieces: list[bytes] = []  # of a confirmation
         self._confirmed = 0  # confirmations seen for the subscription at the head
         self._substitute = b""  # what the client gets in place of the reply being dropped
+        self._served = 0  # entries that have had their replies
+        self._alike_until = 0  # the same number, when those at the head have it that are known to be alike
         self.decoder = Decoder(allowance, conversation)
         self.wants_turn = False
         """What waits, waits for the next turn of the event loop."""
@@ -146,19 +152,19 @@ class ReplyHalf:
         return True
 
     def _alike(self, entry: Entry) -> int:
-        """How many at the head are one and the same, of as many as this turn bears."""
-        count = 0
-        for each in islice(self._conversation.entries, max(self._allowance.replies, 1)):
-            if each is not entry:
-                break
-            count += 1
-        return count
+        """How many at the head are one and the same, of as many as this turn bears. Each is looked at once."""
+        most = max(self._allowance.replies, 1)
+        if self._alike_until <= self._served:
+            run = takewhile(partial(is_, entry), islice(self._conversation.entries, most))
+            self._alike_until = self._served + sum(1 for _ in run)
+        return min(self._alike_until - self._served, most)
 
     def _drop_entries(self, count: int) -> None:
         """They have had their replies. They hold no memory: all of a kind are one."""
         entries = self._conversation.entries
         for _ in range(count):
             entries.popleft()
+        self._served += count
 
     def _next(self) -> bool:
         """One step; False: need more."""
@@ -224,6 +230,7 @@ class ReplyHalf:
                 return
             self._levels.pop()
         self._conversation.pending_bytes -= self._conversation.entries.popleft().size
+        self._served += 1
 
     def _nothing(self) -> None:
         """A push, an attribute: no entry's reply."""

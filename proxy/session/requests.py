@@ -91,6 +91,7 @@ class RequestHalf:
         "_conversation",
         "_looking_up",
         "_parser",
+        "_reach",
         "_tally",
         "_waiting",
         "asked",
@@ -119,6 +120,7 @@ class RequestHalf:
         self.is_admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
+        self._reach = 0  # how far is looked for a run that a value may end: twice as far as the last one went
         self._waiting: Request | None = None
         self._looking_up = b""
         self.out: list[bytes] = []
@@ -211,7 +213,7 @@ class RequestHalf:
             self._take_managed(command, args, request.raw, [rule])
             return
         run = [request]
-        if self._parser.ready and len(args) > 1:
+        if self._parser.ready and len(args) > 1 and (plan.value is None or self._reach):
             run += self._following(request, rule, plan)
         if rule is None or plan.value is None:
             self.out.append(request.chunk[request.start : run[-1].stop])
@@ -225,9 +227,11 @@ class RequestHalf:
         args, chunk = request.args, request.chunk
         name, size = args[0], len(args)
         option = -2 if rule is not None and size > plan.length else 0
-        room = self.policy.limits.pending_commands - len(self._conversation.entries) - 1
+        most = min(self.policy.limits.pending_commands - len(self._conversation.entries) - 1, self._allowance.requests)
+        if plan.value is not None:
+            most = min(most, self._reach)
         at = len(ready)
-        stop = max(0, at - min(room, self._allowance.requests))
+        stop = max(0, at - most)
         while at > stop:
             other, its_chunk, _, _ = ready[at - 1]
             if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:
@@ -258,11 +262,13 @@ class RequestHalf:
             requests = [managed.with_expiry(command, args, rule) for args in requests]
         self.out.append(writers.small_commands(requests))
         self._took(command, plan, len(values))
+        self._reach = 2 * len(values)
         return True
 
     def _encode_one(self, command: Command, rule: Rule, place: int, plan: managed.Plan, args: list[bytes]) -> None:
         args = managed.with_expiry(command, args, rule)
         result = self.encoder.encode_one(rule, args[place])
+        self._reach = 2 if isinstance(result, bytes) and rule.brief.takes_many else 0
         if result is None:
             self._encode(Encoding(args, ((rule, place),), plan.entry))
         elif isinstance(result, CodecError):
