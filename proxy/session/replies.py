@@ -47,6 +47,7 @@ _CONFIRMATIONS: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 )
 _LONGEST_KIND: Final = 32
+_LONGEST_COUNT: Final = 19
 _REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
 _LONGEST_REDIRECTION: Final = 512
 _REDIRECTED: Final = writers.error(
@@ -443,8 +444,8 @@ class ReplyHalf:
         self._pieces.clear()
         self.out.append(frame)
         total = frame[:-2].rpartition(b":")[2]
-        kind = frame.split(b"\r\n", 3)[2]
-        if not total.isdigit() or kind not in _CONFIRMATIONS:
+        kind = b"".join(frame.split(b"\r\n", 3)[2:3])
+        if not total.isdigit() or len(total) > _LONGEST_COUNT or kind not in _CONFIRMATIONS:
             raise FramingError("a confirmation without a count")
         self._conversation.count_confirmation(kind, int(total))
         head = self._head()
