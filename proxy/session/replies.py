@@ -11,9 +11,7 @@ the confirmation of a subscription.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import islice, takewhile
-from operator import is_
+from itertools import islice
 from typing import Any, Final
 
 from proxy.policy import OnUndecodable
@@ -154,11 +152,15 @@ class ReplyHalf:
 
     def _alike(self, entry: Entry) -> int:
         """How many at the head are one and the same, of as many as this turn bears. Each is looked at once."""
-        most = max(self._allowance.replies, 1)
-        if self._alike_until <= self._served:
-            run = takewhile(partial(is_, entry), islice(self._conversation.entries, most))
-            self._alike_until = self._served + sum(1 for _ in run)
-        return min(self._alike_until - self._served, most)
+        most, until = max(self._allowance.replies, 1), self._alike_until
+        if until <= self._served:
+            until = self._served
+            for each in islice(self._conversation.entries, most):
+                if each is not entry:
+                    break
+                until += 1
+            self._alike_until = until
+        return min(until - self._served, most)
 
     def _drop_entries(self, count: int) -> None:
         """They have had their replies. They hold no memory: all of a kind are one."""

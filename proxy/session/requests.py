@@ -120,7 +120,7 @@ class RequestHalf:
         self.is_admitted = gate is None or gate.is_open
         self._conversation = conversation
         self._parser = RequestParser(policy.limits.request)
-        self._reach = 0  # how far is looked for a run that a value may end: twice as far as the last one went
+        self._reach = 0  # how far is looked for a run that a value may end: twice as far as one that it has ended
         self._waiting: Request | None = None
         self._looking_up = b""
         self.out: list[bytes] = []
@@ -253,6 +253,7 @@ class RequestHalf:
         """As many of the first as need no further look; False: not even one."""
         requests = [request.args for request in run]
         values = self.encoder.encode_some(rule, [args[place] for args in requests])
+        self._reach = 2 * len(values) if len(values) < len(run) else max(self._reach, 2 * len(values))
         if not values:
             return False
         del requests[len(values) :]
@@ -262,13 +263,12 @@ class RequestHalf:
             requests = [managed.with_expiry(command, args, rule) for args in requests]
         self.out.append(writers.small_commands(requests))
         self._took(command, plan, len(values))
-        self._reach = 2 * len(values)
         return True
 
     def _encode_one(self, command: Command, rule: Rule, place: int, plan: managed.Plan, args: list[bytes]) -> None:
         args = managed.with_expiry(command, args, rule)
         result = self.encoder.encode_one(rule, args[place])
-        self._reach = 2 if isinstance(result, bytes) and rule.brief.takes_many else 0
+        self._reach = max(self._reach, 2) if isinstance(result, bytes) and rule.brief.takes_many else 0
         if result is None:
             self._encode(Encoding(args, ((rule, place),), plan.entry))
         elif isinstance(result, CodecError):
