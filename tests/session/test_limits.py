@@ -204,6 +204,24 @@ class TestSmallLimitsOnTheLoop:
         assert not played.conversions
 
 
+@pytest.mark.parametrize("empty", [b"*0\r\n", b"*-1\r\n", b"\r\n", b"\n", b" \n"])
+@pytest.mark.parametrize("between", [b"", command(b"PING")])
+def test_a_turn_passes_over_only_so_much_that_is_empty(empty: bytes, between: bytes) -> None:
+    if not empty.startswith(b"*") and between:
+        between = b"PING\r\n"
+    played = limited().sends((empty * 150 + between) * 20)
+    turns = 0
+    while played.wants_turn:
+        assert not played.session.wants_client
+        played.wants_turn = False
+        played._take(played.session.take_turn())
+        turns += 1
+    assert turns >= 10
+    assert played.session.wants_client
+    assert played.session.memory <= 8 * 20
+    played.to_upstream(PING * 20 if between else b"")
+
+
 class TestLookingAhead:
     """Requests and entries are looked at in runs; a run that ends at once must not be looked for again and again."""
 
