@@ -375,7 +375,7 @@ class Connection(asyncio.Protocol):
     def memory(self) -> int:
         """Bytes that its buffers take, about."""
         unsent: int = sum(side.get_write_buffer_size() for side in (self._client, self._upstream) if side is not None)
-        held = unsent + self._from_client.size + self._from_upstream.size + self._session.memory
+        held = unsent + self._from_client.memory + self._from_upstream.memory + self._session.memory
         return held + (decrypted(self._client) if self._client is not None else 0)
 
     @property

@@ -20,6 +20,11 @@ class Backlog:
         self.size = 0
         """How many bytes wait; an attribute, because every read and write asks for it."""
 
+    @property
+    def memory(self) -> int:
+        """Bytes that are held: those that wait, and what has been taken of the piece that they came in."""
+        return len(self._data)
+
     def add(self, data: bytes) -> None:
         """Put them behind the others."""
         self._data, self._at = (self._data[self._at :] + data if self.size else data), 0

@@ -22,6 +22,17 @@ def test_what_goes_in_comes_out_in_order_piece_by_piece(steps: list[bytes | int]
     assert backlog.take(9) == b""
 
 
+def test_what_has_been_taken_counts_until_it_is_let_go() -> None:
+    backlog = Backlog()
+    backlog.add(b"x" * 1000)
+    backlog.take(999)
+    assert (backlog.size, backlog.memory) == (1, 1000)
+    backlog.add(b"y")
+    assert (backlog.size, backlog.memory) == (2, 2)
+    backlog.take(2)
+    assert backlog.memory == 0
+
+
 class Reading:
     """A transport, and whether it reads."""
 

@@ -131,6 +131,11 @@ class Transcoder:
             raise UndecodableError(f"more than {limits.decoded_bytes} bytes ([limits] decoded_bytes)")
         return payload
 
+    @property
+    def takes_many(self) -> bool:
+        """Whether `encode_some` and `decode_some` are worth a call."""
+        return self._native is not None
+
     def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
         """As `encode`, of as many of the first as the native engine does at once; none, where it does not run.
 

@@ -1,8 +1,9 @@
 """Client bytes -> commands. The guard around hiredis.
 
 Contract: `feed` takes bytes as they came; `next` gives one request, raises ProtocolError, or returns None
-for "need more". What it gives is always re-encoded or proven canonical: Redis and hiredis are both lax, not
-always in the same way, and any difference is a way to smuggle a command past us.
+for "need more", or for "ask again" while `has_more`. What it gives is always re-encoded or proven canonical:
+Redis and hiredis are both lax, not always in the same way, and any difference is a way to smuggle a command past
+us.
 
 Two readers share the work. *hiredis* takes whole chunks that are proven harmless first (it would allocate
 whatever a header declares) and whose every command equals its own canonical encoding; it never keeps bytes
@@ -28,6 +29,9 @@ _NOT_ENOUGH: Final = object()
 
 _SLICE: Final = 16 * 1024
 """Bytes that hiredis gets at once: it moves all that it holds for every kilobyte that it gives out."""
+
+_MOST_EMPTY: Final = 200
+"""Empty lines and commands that are passed over at once: there may be nothing else in all that has come."""
 
 _HEADER: Final = 32
 """Bytes that the header of an argument seldom has more of."""
@@ -84,6 +88,7 @@ class RequestParser:
         "_awaited",
         "_buffer",
         "_bulk",
+        "_empty",
         "_error",
         "_held",
         "_inline",
@@ -111,6 +116,7 @@ class RequestParser:
         self._bulk = -1  # length of the argument at hand; -1: its header is to come
         self._size = 0  # declared bytes of the command at hand
         self._inline = False
+        self._empty = 0  # passed over since `next` last stopped for it
         self.begun = False
         """A first request has been read."""
 
@@ -133,7 +139,10 @@ class RequestParser:
         return bool(self.ready or self._arrived) or self._unread or self._error is not None
 
     def next(self) -> Request | None:
-        """The next whole request, or None. Raises ProtocolError once all before the error are out."""
+        """The next whole request, or None. Raises ProtocolError once all before the error are out.
+
+        None may also mean that many empty lines have been passed over: then `has_more` is true.
+        """
         if self.ready:
             return self.ready.pop()
         if self._unread and not self._arrived:
@@ -150,6 +159,10 @@ class RequestParser:
         try:
             while not self._arrived and self._unread:
                 self._unread = self._step()
+                self._empty += not (self._awaited or self._arrived)
+                if self._empty > _MOST_EMPTY:
+                    self._empty = 0
+                    return
         except ProtocolError as error:
             self._fail(error)
 

@@ -45,6 +45,7 @@ _CONFIRMATIONS: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 )
 _LONGEST_KIND: Final = 32
+_LONGEST_COUNT: Final = 19
 _REDIRECTIONS: Final = (b"-MOVED ", b"-ASK ", b"-REDIRECT ")
 _LONGEST_REDIRECTION: Final = 512
 _REDIRECTED: Final = writers.error(
@@ -56,12 +57,14 @@ class ReplyHalf:
     """See the module."""
 
     __slots__ = (
+        "_alike_until",
         "_allowance",
         "_confirmed",
         "_conversation",
         "_framer",
         "_levels",
         "_pieces",
+        "_served",
         "_sink",
         "_substitute",
         "_then",
@@ -83,6 +86,8 @@ class ReplyHalf:
         self._pieces: list[bytes] = []  # of a confirmation
         self._confirmed = 0  # confirmations seen for the subscription at the head
         self._substitute = b""  # what the client gets in place of the reply being dropped
+        self._served = 0  # entries that have had their replies
+        self._alike_until = 0  # the same number, when those at the head have it that are known to be alike
         self.decoder = Decoder(allowance, conversation)
         self.wants_turn = False
         """What waits, waits for the next turn of the event loop."""
@@ -146,19 +151,23 @@ class ReplyHalf:
         return True
 
     def _alike(self, entry: Entry) -> int:
-        """How many at the head are one and the same, of as many as this turn bears."""
-        count = 0
-        for each in islice(self._conversation.entries, max(self._allowance.replies, 1)):
-            if each is not entry:
-                break
-            count += 1
-        return count
+        """How many at the head are one and the same, of as many as this turn bears. Each is looked at once."""
+        most, until = max(self._allowance.replies, 1), self._alike_until
+        if until <= self._served:
+            until = self._served
+            for each in islice(self._conversation.entries, most):
+                if each is not entry:
+                    break
+                until += 1
+            self._alike_until = until
+        return min(until - self._served, most)
 
     def _drop_entries(self, count: int) -> None:
         """They have had their replies. They hold no memory: all of a kind are one."""
         entries = self._conversation.entries
         for _ in range(count):
             entries.popleft()
+        self._served += count
 
     def _next(self) -> bool:
         """One step; False: need more."""
@@ -224,6 +233,7 @@ class ReplyHalf:
                 return
             self._levels.pop()
         self._conversation.pending_bytes -= self._conversation.entries.popleft().size
+        self._served += 1
 
     def _nothing(self) -> None:
         """A push, an attribute: no entry's reply."""
@@ -436,8 +446,8 @@ class ReplyHalf:
         self._pieces.clear()
         self.out.append(frame)
         total = frame[:-2].rpartition(b":")[2]
-        kind = frame.split(b"\r\n", 3)[2]
-        if not total.isdigit() or kind not in _CONFIRMATIONS:
+        kind = b"".join(frame.split(b"\r\n", 3)[2:3])
+        if not total.isdigit() or len(total) > _LONGEST_COUNT or kind not in _CONFIRMATIONS:
             raise FramingError("a confirmation without a count")
         self._conversation.count_confirmation(kind, int(total))
         head = self._head()

@@ -171,7 +171,9 @@ class RequestHalf:
                 self._end(writers.error(error.text), error.text)
                 return
             if request is None:
-                if not self.is_admitted and self._parser.buffered > MOST_BYTES:
+                if self._parser.has_more:
+                    self.stall = Stall.TURN
+                elif not self.is_admitted and self._parser.buffered > MOST_BYTES:
                     self._end(writers.error(TOO_LONG), TOO_LONG)
                 return
             allowance.requests -= 1

@@ -22,7 +22,7 @@ from proxy.session.tally import Tally
 class Runs:
     """See the module. What it takes, it writes upstream and owes a reply, and counts."""
 
-    __slots__ = ("_allowance", "_conversation", "_encoder", "_out", "_parser", "_tally")
+    __slots__ = ("_allowance", "_conversation", "_encoder", "_out", "_parser", "_reach", "_tally")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Runs:
         self._allowance = allowance
         self._tally = tally
         self._out = out
+        self._reach = 0
+        """How far is looked for a run that a value may end: twice as far as one went that it has ended."""
 
     def take(self, policy: Policy, command: Command, request: Request) -> bool | CodecError:
         """Take a run that begins with a request, which has been taken from the parser and counted already.
@@ -59,7 +61,7 @@ class Runs:
         if plan.value is None:
             self._forward(plan, policy, command, request, rule)
             return True
-        if self._parser.ready and self._encode(plan, plan.value, policy, command, request, rule):
+        if self._reach and self._parser.ready and self._encode(plan, plan.value, policy, command, request, rule):
             return True
         return self._encode_one(plan, plan.value, command, args, rule)
 
@@ -76,6 +78,8 @@ class Runs:
             return False
         requests = [request.args, *(other.args for other in behind)]
         values = self._encoder.encode_some(rule, [args[place] for args in requests])
+        is_whole = len(values) == len(requests)
+        self._reach = max(self._reach, 2 * len(values)) if is_whole else 2 * len(values)
         if not values:
             return False
         del requests[len(values) :]
@@ -89,6 +93,7 @@ class Runs:
 
     def _encode_one(self, plan: Plan, place: int, command: Command, args: list[bytes], rule: Rule) -> bool | CodecError:
         value = self._encoder.encode_one(rule, args[place])
+        self._reach = max(self._reach, 2) if isinstance(value, bytes) and rule.brief.takes_many else 0
         if value is None:
             return False
         if isinstance(value, CodecError):
@@ -107,8 +112,9 @@ class Runs:
         name, size = args[0], len(args)
         option = -2 if rule is not None and size > plan.length else 0
         room = self._allowance.limits.pending_commands - len(self._conversation.entries) - 1
+        most = min(room, self._allowance.requests, len(ready) if plan.value is None else self._reach)
         at = len(ready)
-        stop = max(0, at - min(room, self._allowance.requests))
+        stop = max(0, at - most)
         while at > stop:
             other, its_chunk, _, _ = ready[at - 1]
             if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:

@@ -170,7 +170,7 @@ class Session:
                 self._requests.resume()
                 self._requests.advance()
                 self._replies.advance()
-            if not requests and self._requests.has_more and not conversation.close_reason:
+            if self._requests.has_more and not conversation.close_reason:  # there may be room for them now
                 self._requests.advance()
                 self._replies.advance()
         except FramingError as error:

@@ -15,6 +15,8 @@ POISON = command(b"GET")
 class StubCodec(Transcoder):
     """Encodes `x` as `!x` and back, many at once too; `bad` cannot be encoded, `!bad` cannot be decoded."""
 
+    takes_many = True
+
     def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
         return list(_as_far_as_usual(self.encode, payloads, limit, grows=False))
 

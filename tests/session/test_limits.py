@@ -1,8 +1,11 @@
 """What a conversation may hold, at the bound and beyond it, and how one ends that something outside has ended."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import pytest
 
-from proxy.codec import Options, PayloadError
+from proxy.codec import Options, PayloadError, Transcoder
 from proxy.policy import SessionLimits
 from proxy.resp import RequestLimits
 from proxy.resp.writers import command
@@ -60,6 +63,12 @@ class TestPendingCommands:
             played.replies(reply)
         assert played.session.pending == 0
         assert played.session.memory == 0
+
+    def test_room_that_only_a_later_turn_makes_is_used_at_once(self) -> None:
+        every = command(b"MGET", *[b"m:a"] * 20)
+        played = limited(pending_commands=1, turn_steps=15).sends(every + GET).to_upstream(every)
+        played.replies(b"*20\r\n" + b"$-1\r\n" * 20).to_upstream(b"")
+        played.takes_turns().to_upstream(GET).to_client(b"*20\r\n" + b"$-1\r\n" * 20)
 
     @pytest.mark.parametrize("asked", [PING, GET])
     def test_what_needs_no_memory_is_not_counted(self, asked: bytes) -> None:
@@ -193,3 +202,70 @@ class TestSmallLimitsOnTheLoop:
     def test_what_is_wrong_under_any_limits_is_said_at_once(self) -> None:
         played = Playbook(policy(rule(brief=Brief(Options())))).command(b"SET", b"m:a", b"bad").to_upstream(POISON)
         assert not played.conversions
+
+
+@pytest.mark.parametrize("empty", [b"*0\r\n", b"*-1\r\n", b"\r\n", b"\n", b" \n"])
+@pytest.mark.parametrize("between", [b"", command(b"PING")])
+def test_a_turn_passes_over_only_so_much_that_is_empty(empty: bytes, between: bytes) -> None:
+    if not empty.startswith(b"*") and between:
+        between = b"PING\r\n"
+    played = limited().sends((empty * 150 + between) * 20)
+    turns = 0
+    while played.wants_turn:
+        assert not played.session.wants_client
+        played.wants_turn = False
+        played._take(played.session.take_turn())
+        turns += 1
+    assert turns >= 10
+    assert played.session.wants_client
+    assert played.session.memory <= 8 * 20
+    played.to_upstream(PING * 20 if between else b"")
+
+
+class TestLookingAhead:
+    """Requests and entries are looked at in runs; a run that ends at once must not be looked for again and again."""
+
+    @pytest.mark.parametrize("codec", [StubCodec(Options()), Transcoder(Options(), None)], ids=["many", "one by one"])
+    @pytest.mark.parametrize("values", [(b"1",), (b"bad",), (b"1", b"bad"), (b"1", b"2", b"3", b"bad")])
+    def test_requests_are_looked_at_a_few_times_each(self, codec: Transcoder, values: tuple[bytes, ...]) -> None:
+        looks = 0
+
+        def matches(key: bytes) -> bool:
+            nonlocal looks
+            looks += 1
+            return key.startswith(b"m:")
+
+        played = Playbook(policy(rule(matches=matches, transcoder=codec, brief=codec)))
+        played.sends(b"".join(command(b"SET", b"m:a", value) for value in values) * (800 // len(values)))
+        played.takes_turns()
+        assert played.session.pending == 800
+        assert looks < 4 * 800
+
+    @pytest.mark.parametrize(
+        ("asked", "replies"),
+        [
+            (GET, (b"$-1\r\n",)),
+            (GET, (b"$2\r\n!v\r\n", b"$-1\r\n")),
+            (PING, (b"-ERR no\r\n",)),
+            (PING, (b"+PONG\r\n", b"-ERR no\r\n")),
+        ],
+        ids=["misses", "hits and misses", "errors", "replies and errors"],
+    )
+    @pytest.mark.parametrize("chunks", [1, 8])
+    def test_entries_are_looked_at_a_few_times_each(
+        self, asked: bytes, replies: tuple[bytes, ...], chunks: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks = 0
+
+        def counting(entries: Iterable[object], most: int) -> Iterator[object]:
+            nonlocal looks
+            for entry in islice(entries, most):
+                looks += 1
+                yield entry
+
+        monkeypatch.setattr("proxy.session.replies.islice", counting)
+        played = Playbook(policy(limits=SessionLimits(turn_steps=800))).sends(asked * 800)
+        for _ in range(chunks):
+            played.replies(b"".join(replies) * (800 // len(replies) // chunks)).takes_turns()
+        assert played.session.pending == 0
+        assert looks < 4 * 800

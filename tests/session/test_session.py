@@ -397,6 +397,15 @@ class TestConversation:
         played.replies(news).to_client(news)  # the list happens to look like a message
         assert played.session.is_idle
 
+    @pytest.mark.parametrize(
+        "reply",
+        [b"*-1\r\n", b"*0\r\n", b"*1\r\n:1\r\n", b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:" + b"9" * 5000 + b"\r\n"],
+        ids=["null", "empty", "short", "huge"],
+    )
+    def test_what_is_no_confirmation_ends_the_conversation(self, play: Play, reply: bytes) -> None:
+        played = play().command(b"SUBSCRIBE", b"a").replies(reply)
+        assert played.closed == "Redis' reply cannot be framed: a confirmation without a count"
+
     def test_unsubscribe_of_nothing_has_one_confirmation(self, play: Play) -> None:
         none = b"*3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n"
         played = play().command(b"PUNSUBSCRIBE").replies(none).to_client(none)
