@@ -6,6 +6,7 @@ import click
 
 from proxy import __version__, engine
 from proxy.cli import describing, health, keys, scanning, serving, streams, transfer, values
+from proxy.cli.program import Program
 
 _COMMANDS = (
     *(serving.serve, serving.check, health.healthcheck, serving.demo),
@@ -15,6 +16,7 @@ _COMMANDS = (
 
 
 @click.group(
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog='Completion of commands and options: eval "$(_FLASK_CACHE_PROXY_COMPLETE=bash_source flask-cache-proxy)" '
     "in ~/.bashrc; zsh_source and fish_source for other shells. The program must be on the PATH there.",

@@ -188,6 +188,8 @@ def _computed(recipe: Callable[[], Any]) -> Any:
         return recipe()
     except RecipeError as error:
         fail(str(error))
+    except UnicodeEncodeError:  # a byte of the command line, which Python keeps as half a surrogate pair
+        fail("the names and versions that keys are made of are text, which is UTF-8 here: what was given is not")
 
 
 def _print(as_json: bool, name: bytes) -> None:

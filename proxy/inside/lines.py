@@ -58,8 +58,8 @@ def seconds(ttl: int) -> int | float:
 
 
 def write(line: Line) -> bytes:
-    """The line, without its line feed."""
-    ttl = None if line.ttl is None else seconds(line.ttl)
+    """The line, without its line feed. Of a ttl of over 35,000 years only so many are told: `read` takes no more."""
+    ttl = None if line.ttl is None else seconds(min(line.ttl, MOST_TTL * 1000))
     return msgspec.json.encode(_Object(key=spelt(line.key), ttl=ttl, value=Raw(line.payload)))
 
 

@@ -60,6 +60,8 @@ def query(library: Library, prefix: bytes, path: str, arguments: str) -> bytes:
     """
     if library.query is None:
         raise RecipeError("Flask-Cache has no query_string=True: its key is that of the path alone (key view)")
+    if "#" in arguments:
+        raise RecipeError("a query ends before a #, which no server sees; one of the query itself is written %23")
     try:
         pairs = parse_qsl(arguments.removeprefix("?"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:

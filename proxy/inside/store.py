@@ -209,6 +209,8 @@ class Store:
             yield
         except (exceptions.RedisError, OSError) as error:
             raise StoreError(self._said(error)) from None
+        except (ValueError, TypeError):  # of redis-py, which expects no more of a server than that it is one
+            raise StoreError(f"what answers at {self._where} is no Redis. Is upstream.url right?") from None
 
     def _said(self, error: Exception) -> str:
         """In a sentence: where, what, and what to do."""
@@ -243,7 +245,10 @@ _LOGIN: Final = (
     "Redis at {where} does not let us in: {said}. Set upstream.password_file and, where it has users, "
     "upstream.username (or FLASK_CACHE_PROXY_UPSTREAM_PASSWORD and FLASK_CACHE_PROXY_UPSTREAM_USERNAME)"
 )
+_CLUSTER: Final = "Redis at {where} is part of a cluster, which is not supported: {said}"
 _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (exceptions.AskError, _CLUSTER),  # and MOVED
+    (exceptions.ClusterError, _CLUSTER),
     (exceptions.AuthenticationError, _LOGIN),
     (exceptions.AuthorizationError, _LOGIN),
     (exceptions.BusyLoadingError, "Redis at {where} is still loading its data: {said}. Try again in a while"),

@@ -92,3 +92,20 @@ class TestMemoize:
         done = run("key", "memoize", "--memver", "V", "f", "1", argument)
         assert (done.status, done.out) == (2, b"")
         assert done.err.startswith("argument 2: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fragment", b"\xff"),
+        ("fragment", "name", b"\xff"),
+        ("memver", b"\xff.f"),
+        ("memver", "--instance", b"\xff", "a.f"),
+        ("memoize", "--memver", b"\xff", "a.f", "1"),
+        ("memoize", "--memver", "x", "--instance", b"\xff", "a.f", "1"),
+    ],
+)
+def test_a_name_that_is_not_text_is_said(run: Run, words: tuple[str | bytes, ...]) -> None:
+    done = run("key", *words)
+    assert (done.status, done.out) == (2, b"")
+    assert "UTF-8" in done.err

@@ -31,6 +31,11 @@ def test_the_spelling() -> None:
     assert lines.read(b'{"key": "k", "value": 1, "ttl": 1e3}').ttl == 1_000_000
 
 
+def test_whatever_ttl_redis_holds_is_written_as_one_that_is_read() -> None:
+    most = Line(b"k", b"1", MOST_TTL * 1000)
+    assert lines.read(lines.write(most._replace(ttl=2**62))) == most
+
+
 @pytest.mark.parametrize(
     "raw",
     [

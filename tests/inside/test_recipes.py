@@ -67,3 +67,10 @@ def test_a_result() -> None:
 def test_a_fragment() -> None:
     assert recipes.fragment(PREFIX, "fr") == b"flask_cache__template_fragment_cache_fr"
     assert recipes.fragment(b"x_", "fr2", ("v1", "v2")) == b"x__template_fragment_cache_fr2_v1_v2"
+
+
+def test_a_query_has_no_fragment() -> None:
+    library = recipes.LIBRARIES[recipes.LATEST]
+    with pytest.raises(recipes.RecipeError, match="%23"):
+        recipes.query(library, b"p_", "/qs", "a=1#f")
+    assert recipes.query(library, b"p_", "/qs", "a=1%23f").startswith(b"p_view//qs")

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -229,3 +230,32 @@ class TestLooking:
             steps = list(store.scan(b"[0-9]*"))
         assert sum(looked_at for looked_at, _ in steps) >= 3000
         assert {key for _, keys in steps for key in keys} == {b"%d" % number for number in range(3000)}
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """The url of a server that answers everything with the same."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while connection.recv(4096):
+                connection.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        thread.join()
+
+
+@pytest.mark.parametrize("reply", [b"-MOVED 12 10.0.0.1:7001\r\n", b"-ASK 12 h:1\r\n", b"-CLUSTERDOWN down\r\n"])
+def test_a_cluster_is_called_one(reply: bytes) -> None:
+    with answering(reply) as url:
+        assert "cluster, which is not supported: " in refusal(url)
+
+
+@pytest.mark.parametrize("reply", [b"-MOVED 12 h:\x1b\r\n", b"-MOVED\r\n", b"*0\r\n", b"+OK\r\n"])
+def test_what_is_no_redis_is_told_so(reply: bytes) -> None:
+    with answering(reply) as url:
+        assert "is no Redis" in refusal(url)
