@@ -33,6 +33,8 @@ class Answer(NamedTuple):
     status: str
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    headers: str = ""
+    """Others, each with its line's end."""
 
 
 _OK: Final = Answer("200 OK", b"ok\n")
@@ -43,6 +45,11 @@ def _ok_unless(reason: str) -> Answer:
     return Answer("503 Service Unavailable", f"{reason}\n".encode()) if reason else _OK
 
 
+def _not_allowed(wanted: str) -> Answer:
+    allowed = "GET, HEAD" if wanted == "GET" else wanted
+    return Answer("405 Method Not Allowed", f"by {allowed} only\n".encode(), headers=f"Allow: {allowed}\r\n")
+
+
 class Admin:
     """Answers for a subject, one request a connection."""
 
@@ -50,12 +57,12 @@ class Admin:
         """`subject`: what is asked about; `upstream_fault`: why Redis cannot be reached, empty: it can."""
         self._subject = subject
         self._upstream_fault = upstream_fault
-        self._routes: dict[tuple[str, str], Callable[[], Awaitable[Answer]]] = {
-            ("GET", "/livez"): self._livez,
-            ("GET", "/startup"): self._startup,
-            ("GET", "/readyz"): self._readyz,
-            ("GET", "/metrics"): self._metrics,
-            ("POST", "/drain"): self._drain,
+        self._routes: dict[str, tuple[str, Callable[[], Awaitable[Answer]]]] = {
+            "/livez": ("GET", self._livez),
+            "/startup": ("GET", self._startup),
+            "/readyz": ("GET", self._readyz),
+            "/metrics": ("GET", self._metrics),
+            "/drain": ("POST", self._drain),
         }
 
     async def _livez(self) -> Answer:
@@ -92,10 +99,15 @@ class Admin:
         words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         method, path = [*words, "", ""][:2]
         head_only = method == "HEAD"
-        route = self._routes.get(("GET" if head_only else method, path.partition("?")[0]))
-        answer = await route() if route else _NOT_FOUND
+        wanted, route = self._routes.get(path.partition("?")[0], ("", None))
+        if route is None:
+            answer = _NOT_FOUND
+        elif wanted != ("GET" if head_only else method):
+            answer = _not_allowed(wanted)
+        else:
+            answer = await route()
         header = (
-            f"HTTP/1.1 {answer.status}\r\nContent-Type: {answer.content_type}\r\n"
+            f"HTTP/1.1 {answer.status}\r\nContent-Type: {answer.content_type}\r\n{answer.headers}"
             f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
         )
         return header.encode() + (b"" if head_only else answer.body)

@@ -90,5 +90,5 @@ def test_every_metric_that_is_named_exists() -> None:
 
 def test_every_path_of_the_admin_port_is_named() -> None:
     routes = Admin(typing.cast("typing.Any", None), typing.cast("typing.Any", None))._routes
-    for method, path in routes:
+    for path, (method, _) in routes.items():
         assert f"`{path}`" in OPERATIONS or f"`{method} {path}`" in OPERATIONS

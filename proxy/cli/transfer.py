@@ -91,8 +91,8 @@ def load(
     in place of what is there. The first bad line stops the load and is named with the line to go on from, once it is
     mended. To load a line again does no harm.
 
-    With --json, each bad line is {"line": N, "error": "..."}, and the last object says how far it has come, however it
-    ends: {"stored": 2, "bad": 1, "next": 4} ("valid" for a dry run).
+    With --json, each bad line is {"line": N, "error": "..."}, and the last object says how far it has come, unless a
+    signal other than that of Ctrl-C ends it: {"stored": 2, "bad": 1, "next": 4} ("valid" for a dry run).
     """
     settings = looking_with(config, upstream)
     reader = Reader(json_policy(settings), all_tags)

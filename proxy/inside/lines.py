@@ -5,6 +5,7 @@ out where the value stays until it is deleted; `value` with the codec's tags. A 
 `{"py/bytes": "<base64>"}`.
 """
 
+import codecs
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -42,6 +43,8 @@ class _Object(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tr
 
 
 _read = msgspec.json.Decoder(_Object).decode
+_BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""As Windows' editors and shells write them."""
 
 
 def spelt(key: bytes) -> Any:
@@ -65,6 +68,8 @@ def write(line: Line) -> bytes:
 
 def read(raw: bytes) -> Line:
     """The line; its payload is not looked into. Raises LineError."""
+    if raw.startswith(_BYTE_ORDER_MARKS):
+        raise LineError("it begins with a byte order mark: save the file as UTF-8 without one")
     try:
         read = _read(raw)
     except RecursionError:

@@ -471,7 +471,8 @@ class TestAdminPort:
         assert f'flask_cache_proxy_build_info{{engine="{engine.CHOICE.name}",version="{__version__}"}} 1.0' in body
         assert ask(path, "HEAD /livez")[::2] == (200, "")
         assert ask(path, "GET /nope")[0] == 404
-        assert ask(path, "POST /livez")[0] == 404
+        assert ask(path, "POST /livez")[1]["Allow"] == "GET, HEAD"
+        assert ask(path, "GET /drain")[0] == 405
         assert KEY not in body
 
     def test_what_clients_do_is_counted(self, start: StartProxy, admin: Any, connect: Connect) -> None:

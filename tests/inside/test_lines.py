@@ -36,6 +36,12 @@ def test_whatever_ttl_redis_holds_is_written_as_one_that_is_read() -> None:
     assert lines.read(lines.write(most._replace(ttl=2**62))) == most
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_of_a_byte_order_mark_it_is_said_what_to_do(encoding: str) -> None:
+    with pytest.raises(lines.LineError, match="save the file as UTF-8 without one"):
+        lines.read('{"key": "k", "value": 1}'.encode(encoding))
+
+
 @pytest.mark.parametrize(
     "raw",
     [
