@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmarks import peers, throughput
+from benchmarks import framer, peers, throughput
 from benchmarks.__main__ import main
+from proxy import engine
+from proxy.resp import replies
 
 needs = {name: pytest.mark.skipif(not shutil.which(name), reason=f"needs {name}") for name in ("go", "node")}
 needs_redis_benchmark = pytest.mark.skipif(not shutil.which("redis-benchmark"), reason="needs redis-benchmark")
@@ -111,6 +113,10 @@ def test_framer_writes_medians_of_each_engine(results: Path) -> None:
     found = {row["who"]: row["ns"] for row in rows(results, "framer")}
     assert set(found) == {"python engine", "hiredis' reader"}
     assert all(0 < low <= median <= high for median, low, high in found.values())
+
+
+def test_the_framer_that_is_measured_is_the_engines_own() -> None:
+    assert framer.ReplyFramer is (replies.ReplyFramer if engine.NATIVE is None else engine.NATIVE.ReplyFramer)
 
 
 @pytest.mark.usefixtures("python_alone")
