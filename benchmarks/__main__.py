@@ -184,7 +184,8 @@ def latency(rounds: int, seconds: float, only: str | None) -> None:
             rows += each
     if only is None:
         click.echo(f"\nWritten to {report.write('latency', {'rounds': rounds, 'seconds': seconds}, rows)}")
-        latency_.plot(report.RESULTS / "latency.svg", rows)
+        latency_.plot(report.RESULTS / "latency.svg", rows, latency_.HEADLINE)
+        latency_.plot(report.RESULTS / "latency-all.svg", rows)
 
 
 @main.command()

@@ -20,6 +20,8 @@ from benchmarks.tls import Certificates, certificates
 
 STRAIGHT: Final = "Redis"
 _SHARES: Final = ("p50_ms", "p99_ms", "p999_ms")
+HEADLINE: Final = ("go-redis 1,000/s", "go-redis 5,000/s")
+"""What the README shows."""
 _PREFIX: Final = "flask_cache_latency:"
 _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 _KEEPS_UP: Final = 0.98
@@ -184,11 +186,13 @@ def sentence(row: dict[str, Any]) -> str:
     )
 
 
-def plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """What is added to the p50 and p99 at the fixed rates, by those that keep up."""
+def plot(path: Path, rows: Sequence[dict[str, Any]], parts: Sequence[str] = ()) -> None:
+    """What is added to the p50 and p99 at the fixed rates, by those that keep up. `parts`: of these only."""
     panels: dict[str, dict[str, list[float]]] = {}
     measured = {row["part"] for row in rows if row["contender"] == STRAIGHT and row["keeps_up"]}  # by their client
     for row in rows:
+        if parts and row["part"] not in parts:
+            continue
         if row["rate"] and row["part"] in measured and row["contender"] != STRAIGHT and not row["tls"]:
             for name, word in (("p50_ms", "median"), ("p99_ms", "p99")):
                 panel = panels.setdefault(f"{row['part']}, {word}", {})

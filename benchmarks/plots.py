@@ -22,6 +22,13 @@ Bars = Mapping[str, Sequence[float]]
 """By label: a figure, or a median with its lower and upper quartile."""
 
 
+def _told(figure: float) -> str:
+    """Nothing of a bar that is none."""
+    if not figure:
+        return ""
+    return f"{figure:.3g}" if figure < 1000 else f"{figure:,.0f}"
+
+
 def bars(
     path: Path,
     title: str,
@@ -56,7 +63,7 @@ def bars(
             drawn = axis.barh(labels, middles, xerr=errors, color=colours, ecolor="#444444", height=0.7)
             axis.bar_label(
                 drawn,
-                [f"{middle:.3g}" if middle < 1000 else f"{middle:,.0f}" for middle in middles],
+                [_told(middle) for middle in middles],
                 padding=4,
                 fontsize=8,
             )
