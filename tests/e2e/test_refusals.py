@@ -205,3 +205,4 @@ def test_no_place_left_for_clients(start_proxy: StartProxy, private_redis: Priva
     wait_until(lambda: is_served(proxy.json), "a place to be free")
     assert first("PING") == b"+PONG\r\n"
     proxy.expect(r"WARNING +\[\d+\] Redis closed with \d+ replies outstanding")
+    proxy.expect(r"WARNING +\[\d+\] closing: Redis refused the connection$")
