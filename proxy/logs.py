@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
         if self._worker is not None:
             line["worker"] = self._worker
         message = record.getMessage()
-        if isinstance(record.args, tuple) and record.msg.startswith(_CONNECTION):
+        if isinstance(record.args, tuple) and str(record.msg).startswith(_CONNECTION):
             line["connection"] = number = int(str(record.args[0]))
             message = message.removeprefix(_CONNECTION % number)
         line["message"] = message

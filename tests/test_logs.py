@@ -38,6 +38,12 @@ def test_json_lines_are_for_collectors(capsys: pytest.CaptureFixture[str]) -> No
     assert line["time"].endswith("Z")
 
 
+def test_what_is_no_text_is_logged_as_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logging.getLogger("proxy.x").error(OSError("of a library"))
+    assert json.loads(capsys.readouterr().err)["message"] == "of a library"
+
+
 def test_a_line_about_a_connection_says_which(capsys: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("proxy.x")
     logs.configure("info", "text")
