@@ -1,6 +1,9 @@
 """Many values at once: the same bytes as one by one, as far as they are usual, and never more than were allowed."""
 
 import random
+from collections.abc import Callable
+
+import pytest
 
 from proxy import _native
 from proxy.codec import CodecError, Options, Transcoder
@@ -38,28 +41,22 @@ def a_payload(rng: random.Random, pair: Pair) -> bytes:
     return broken(rng, payload) if rng.random() < 0.1 else payload
 
 
-def test_payloads_at_random() -> None:
+def a_stored_value(rng: random.Random, _pair: Pair) -> bytes:
+    return rng.choice(VECTORS).stored if rng.random() < 0.8 else tampered(rng)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "one", "encode"), [(WRITERS, a_payload, True), (READERS, a_stored_value, False)], ids=["encode", "decode"]
+)
+def test_values_at_random(pairs: list[Pair], one: Callable[[random.Random, Pair], bytes], encode: bool) -> None:
     done = 0
     for case in range(CASES // 5):
         rng = random.Random(SEED * 1_000_003 + case)
-        (pair, *_) = some(rng, WRITERS)
-        values = [a_payload(rng, pair) for _ in range(rng.randint(0, 6))]
+        (pair, *_) = some(rng, pairs)
+        values = [one(rng, pair) for _ in range(rng.randint(0, 6))]
         limit = rng.choice((0, 50, 1 << 30, sum(map(len, values))))
-        results = pair.native.encode_some(values, limit)
-        assert results == one_by_one(native_codec(pair), values, limit, encode=True)
-        done += len(results)
-    assert done > CASES // 10
-
-
-def test_stored_values_at_random() -> None:
-    done = 0
-    for case in range(CASES // 5):
-        rng = random.Random(SEED * 1_000_003 + case)
-        (pair, *_) = some(rng, READERS)
-        values = [rng.choice(VECTORS).stored if rng.random() < 0.8 else tampered(rng) for _ in range(rng.randint(0, 6))]
-        limit = rng.choice((0, 50, 1 << 30, sum(map(len, values))))
-        results = pair.native.decode_some(values, limit)
-        assert results == one_by_one(native_codec(pair), values, limit, encode=False)
+        results = (pair.native.encode_some if encode else pair.native.decode_some)(values, limit)
+        assert results == one_by_one(native_codec(pair), values, limit, encode)
         done += len(results)
     assert done > CASES // 10
 

@@ -88,57 +88,45 @@ impl Codec {
     }
 
     /// The stored values of the first payloads: up to one that the reference must do, or that is over `limit` bytes in all.
-    fn encode_some<'py>(
-        &self,
-        py: Python<'py>,
-        payloads: &Bound<'py, PyList>,
-        mut limit: usize,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let values = PyList::empty(py);
-        for payload in payloads {
-            let payload = payload.downcast_into::<PyBytes>()?;
-            limit = match limit.checked_sub(payload.as_bytes().len()) {
-                Some(left) => left,
-                None => break,
-            };
-            match guarded(|| encode::encode(payload.as_bytes(), &self.writing)).flatten() {
-                Some(value) => values.append(PyBytes::new(py, &value))?,
-                None => break,
-            }
-        }
-        Ok(values)
+    fn encode_some<'py>(&self, payloads: &Bound<'py, PyList>, limit: usize) -> PyResult<Bound<'py, PyList>> {
+        some(payloads, limit, false, |payload| encode::encode(payload, &self.writing))
     }
 
     /// The payloads of the first stored values: up to one that is odd, or over `limit` bytes in all, payloads included.
-    fn decode_some<'py>(
-        &self,
-        py: Python<'py>,
-        values: &Bound<'py, PyList>,
-        mut limit: usize,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let payloads = PyList::empty(py);
+    fn decode_some<'py>(&self, values: &Bound<'py, PyList>, limit: usize) -> PyResult<Bound<'py, PyList>> {
         if self.reading.limits.depth > MAX_DEPTH {
-            return Ok(payloads);
+            return Ok(PyList::empty(values.py()));
         }
-        for value in values {
-            let value = value.downcast_into::<PyBytes>()?;
-            limit = match limit.checked_sub(value.as_bytes().len()) {
-                Some(left) => left,
-                None => break,
-            };
-            match guarded(|| stored::decode(value.as_bytes(), self.reading)) {
-                Some(Ok(payload)) => {
-                    payloads.append(PyBytes::new(py, &payload))?;
-                    limit = match limit.checked_sub(payload.len()) {
-                        Some(left) => left,
-                        None => break,
-                    };
-                }
-                _ => break,
-            }
-        }
-        Ok(payloads)
+        some(values, limit, true, |value| stored::decode(value, self.reading).ok())
     }
+}
+
+/// What becomes of the first values: up to one that becomes nothing, and before more than `limit` bytes. `counts`: those
+/// of the results count too.
+fn some<'py>(
+    values: &Bound<'py, PyList>,
+    mut limit: usize,
+    counts: bool,
+    convert: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let results = PyList::empty(values.py());
+    for value in values {
+        let value = value.downcast_into::<PyBytes>()?;
+        limit = match limit.checked_sub(value.as_bytes().len()) {
+            Some(left) => left,
+            None => break,
+        };
+        let result = match guarded(|| convert(value.as_bytes())).flatten() {
+            Some(result) => result,
+            None => break,
+        };
+        results.append(PyBytes::new(values.py(), &result))?;
+        limit = match limit.checked_sub(if counts { result.len() } else { 0 }) {
+            Some(left) => left,
+            None => break,
+        };
+    }
+    Ok(results)
 }
 
 /// A defect of ours costs the time of the reference, and nothing else.
