@@ -8,10 +8,14 @@ class ProtocolError(Exception):
     (networking.c, processMultibulkBuffer and processInlineBuffer).
     """
 
-    def __init__(self, text: str) -> None:
-        """`text`: one line, starting with the error code, such as `ERR Protocol error: ...`."""
+    def __init__(self, text: str, limit: str = "") -> None:
+        """`text`: one line, starting with the error code, such as `ERR Protocol error: ...`.
+
+        `limit`: the setting of ours that they are over, if it is that.
+        """
         super().__init__(text)
         self.text = text
+        self.limit = limit
 
 
 class FramingError(Exception):

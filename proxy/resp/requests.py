@@ -376,19 +376,22 @@ class RequestParser:
         if count > self.limits.arguments:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a request of {count} arguments is over the limit of"
-                f" {self.limits.arguments} ([limits] arguments)"
+                f" {self.limits.arguments} ([limits] arguments)",
+                "arguments",
             )
 
     def _limit_bytes(self, size: int) -> None:
         if size > self.limits.request_bytes:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a request of {size} bytes or more is over the limit of"
-                f" {self.limits.request_bytes} ([limits] request_bytes)"
+                f" {self.limits.request_bytes} ([limits] request_bytes)",
+                "request_bytes",
             )
         if not self.begun and size > self.limits.first_bytes:
             raise ProtocolError(
                 f"ERR flask-cache-proxy: a first command of {size} bytes or more is over the limit of"
-                f" {self.limits.first_bytes} ([limits] first_command_bytes)"
+                f" {self.limits.first_bytes} ([limits] first_command_bytes)",
+                "first_command_bytes",
             )
 
     def _emit(self, args: list[bytes]) -> None:

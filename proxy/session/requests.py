@@ -56,6 +56,7 @@ from proxy.session.words import OURS
 _BLOCK_IF_ASKED: Final = frozenset({b"XREAD", b"XREADGROUP"})
 _REFUSAL_STEPS: Final = 9
 """What a refusal takes longer than what is forwarded."""
+_NO_RESP: Final = "protocol"
 _POISON: Final = writers.command(b"GET")
 _TOO_MUCH_QUEUED: Final = Refusal(
     writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
@@ -168,7 +169,7 @@ class RequestHalf:
             try:
                 request = self._parser.next()
             except ProtocolError as error:
-                self._end(writers.error(error.text), error.text)
+                self._end(writers.error(error.text), error.text, error.limit or _NO_RESP)
                 return
             if request is None:
                 if self._parser.has_more:
@@ -271,8 +272,9 @@ class RequestHalf:
         """Answer ourselves, in turn: whatever Redis says to the poison is replaced."""
         self._send(_POISON, Refusal(reply))
 
-    def _end(self, reply: bytes, reason: str) -> None:
-        self._tally.end(reason)
+    def _end(self, reply: bytes, reason: str, met: str = _NO_RESP) -> None:
+        """End the conversation for what the client has sent. `met`: what it is counted by."""
+        self._tally.ended[met] += 1
         silent = self._conversation.muted or self._conversation.skip_next
         self._conversation.entries.append(Last(b"" if silent else reply, reason))
         self.stall = Stall.ENDED
