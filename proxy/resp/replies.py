@@ -2,11 +2,10 @@
 `$2 OK` and merges nulls, sets, maps and doubles.
 
 Contract: the caller looks at the value at the head (`kind`, `length`, `first_bulk`), then moves it: `forward`
-streams it on as it stands, however long; `bulk`, `line` and `enter` take a piece of it. `whole_bulks` and `skip` do so
-with many at once. Each of them returns
+streams it on as it stands, however long; `bulk`, `line` and `enter` take a piece of it. Each of them returns
 "need more" (False or None) without consuming, remembers what it waits for, and costs next to nothing until that
 is there: a reply fed one byte at a time is read in linear time, and so is one whose bytes come while nobody
-looks. FramingError: the bytes are not RESP.
+looks. `whole_bulks` looks at as many as are there, and `skip` moves past them. FramingError: the bytes are not RESP.
 
 RESP3 as in https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
 """
