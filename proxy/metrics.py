@@ -75,7 +75,8 @@ FAMILIES: Final = {
     "transcoding_seconds": Family(
         "histogram",
         "transcoding_seconds",
-        "Time to encode or decode a value: one in 16, and all that went to the converter, with their wait for it.",
+        "Time to encode or decode a value: one in 16 (of those done together, their mean), and all that went to the "
+        "converter, with their wait for it.",
         ("direction", "payload", "rule"),
     ),
     "conversions": Family("counter", "offloaded_conversions", "Conversions done in the converter process.", ("half",)),
