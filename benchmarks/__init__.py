@@ -1,1 +1,1 @@
-"""What the proxy costs, measured; never part of the tests. `python -m benchmarks --help` says what there is."""
+"""Benchmarks of the proxy. The tests do not run them. `python -m benchmarks --help` lists them."""

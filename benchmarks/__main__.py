@@ -2,13 +2,15 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks import cluster as cluster_
 from benchmarks import codec as codec_
 from benchmarks import fairness as fairness_
 from benchmarks import framer as framer_
@@ -17,24 +19,37 @@ from benchmarks import hot as hot_
 from benchmarks import instead as instead_
 from benchmarks import latency as latency_
 from benchmarks import memory as memory_
-from benchmarks import peers, report, targets, timing
+from benchmarks import peers, report, target_table, timing
+from benchmarks import restart as restart_
+from benchmarks import segments as segments_
 from benchmarks import soak as soak_
+from benchmarks import targets as targets_
 from benchmarks import throughput as throughput_
+from benchmarks import walk as walk_
 from benchmarks.processes import StartError
 from benchmarks.programs import ProgramError
-from benchmarks.proxied import proxied
+from benchmarks.proxied import FRAME_LIMITS, proxied
 from benchmarks.redis_benchmark import OutcomeError
+from benchmarks.restart import RestartError
+from benchmarks.targets import Target
+
+_against = click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="Another checkout, run by its own .venv if it has one.",
+)
 
 
 @click.group()
 def main() -> None:
-    """Measure what the proxy costs. Each benchmark writes benchmarks/results/<NAME>.json.
+    """Measure the cost of the proxy. Each benchmark writes benchmarks/results/<NAME>.json.
 
     Machines are noisy: compare ratios within one run, and CPU time rather than the clock.
     """
-    # So that what was started is ended as it is by Ctrl-C.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    click.get_current_context().call_on_close(lambda: signal.signal(signal.SIGTERM, before))
+    # So that what was started is ended in order by either, also where a shell had the one of Ctrl-C ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.signal(number, lambda *_: sys.exit(1))
+        click.get_current_context().call_on_close(partial(signal.signal, number, before))
 
 
 @main.command()
@@ -60,7 +75,7 @@ def hostile(rounds: int, only: str | None) -> None:
 @click.option("--seconds", default=3.0, show_default=True, help="How long each load is watched.")
 @click.option("--only", metavar="TEXT", help="Loads whose name contains it; nothing is written.")
 def fairness(seconds: float, only: str | None) -> None:
-    """What a bystander's small reads wait for while others read and write large values."""
+    """Delay of a bystander's small reads while other clients use large values or very many keys."""
     rows = []
     with proxied() as proxy:
         for load in fairness_.LOADS:
@@ -71,14 +86,14 @@ def fairness(seconds: float, only: str | None) -> None:
                     f"  {row['values_per_second']:6} values/s, {row['cpu']:.2f} CPU  {row['clients']} x {row['load']}"
                 )
     if only is None:
-        click.echo(f"\nWritten to {report.write('fairness', {'seconds': seconds}, rows)}")
+        click.echo(f"\nWritten to {report.write('fairness', {'seconds': seconds, 'frame_limits': FRAME_LIMITS}, rows)}")
 
 
 @main.command()
-@click.option("--commands", default=300_000, show_default=True, help="How many pass through; 10000000 tell more.")
-@click.option("--parts", default=10, show_default=True, help="How often the memory is looked at.")
+@click.option("--commands", default=300_000, show_default=True, help="Number of commands. 10000000 show more.")
+@click.option("--parts", default=10, show_default=True, help="Number of memory measurements.")
 def soak(commands: int, parts: int) -> None:
-    """Whether the proxy grows with what passes through it."""
+    """Memory of the proxy over many commands: does it grow?"""
     with proxied() as proxy:
         rows = soak_.run(proxy, commands, parts)
     for row in rows:
@@ -87,11 +102,30 @@ def soak(commands: int, parts: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--against",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-    help="Another checkout, run by its own .venv if it has one.",
-)
+@click.option("--engine", type=click.Choice(peers.ENGINES), default="native", show_default=True)
+@click.option("--size", default=125, show_default=True, help="Bytes of the JSON.")
+@click.option("--rounds", default=7, show_default=True, help="Runs of each server in each case, interleaved.")
+@click.option("--seconds", default=0.4, show_default=True, help="How long a run takes.")
+@click.option("--only", metavar="TEXT", help='Cases whose name contains it, such as "GET"; nothing is written.')
+def cluster(engine: str, size: int, rounds: int, seconds: float, only: str | None) -> None:
+    """CPU microseconds per small command on a Redis Cluster, on a plain Redis, and of Envoy on the same cluster."""
+    cases = [case for case in cluster_.CASES if only is None or only in case.name]
+    rows = []
+    for row in cluster_.run(cases, engine, size=size, rounds=rounds, seconds=seconds):
+        rows.append(row)
+        costs = "  ".join(
+            f"{name} {row[name]['cpu_us'][0]:7.2f}" for name in ("plain", "cluster", "one slot", "Envoy") if name in row
+        )
+        click.echo(
+            f"{row['case']:12}{costs}  ratio {row['ratio'][0]:5.2f} ({row['ratio'][1]:.2f} - {row['ratio'][2]:.2f})"
+        )
+    if only is None:
+        settings = {"engine": engine, "size": size, "rounds": rounds, "seconds": seconds, "masters": cluster_.MASTERS}
+        click.echo(f"\nWritten to {report.write('cluster', settings, rows)}")
+
+
+@main.command()
+@_against
 @click.option("--engine", type=click.Choice(peers.ENGINES), default="python", show_default=True)
 @click.option("--size", default=125, show_default=True, help="Bytes of the JSON.")
 @click.option("--rounds", default=7, show_default=True, help="Runs of each checkout in each case, interleaved.")
@@ -119,37 +153,51 @@ def hot(against: Path | None, engine: str, size: int, rounds: int, seconds: floa
 
 
 @main.command()
+@click.option("--steps", is_flag=True, help="Name each function, in order.")
+def walk(steps: bool) -> None:
+    """Functions of the proxy that a small managed SET enters, and its reply. Nothing is written."""
+    with peers.directory() as home:
+        walks = walk_.run(home)
+    for name, each in zip(("SET", "its reply"), walks, strict=True):
+        click.echo(
+            f"{name:10}{len(each.steps):4} calls of {each.functions} functions in {each.files} files,"
+            f" {each.changes} changes of file"
+        )
+        for step in each.steps if steps else ():
+            click.echo(f"    {step.file}  {step.function}")
+
+
+@main.command()
 @click.option("--rounds", default=9, show_default=True, help="Runs of each contender in each case, interleaved.")
 @click.option("--seconds", default=0.8, show_default=True, help="How long a run takes.")
 @click.option("--full", is_flag=True, help="The whole matrix: 1, 50 and 500 connections, four sizes, msgpack too.")
 @click.option("--only", metavar="TEXT", help='Cases whose name contains it, such as "GET P=16"; nothing is written.')
-def throughput(rounds: int, seconds: float, full: bool, only: str | None) -> None:
+@_against
+def throughput(rounds: int, seconds: float, full: bool, only: str | None, against: Path | None) -> None:
     """CPU per command, rates and waits under load, beside twemproxy and Envoy, and whether the targets are met.
 
-    Some 15 minutes; with --full some four hours, or one and a half with --rounds 3.
+    Also beside two bare uvloop proxies, the floors, and with Redis' own CPU. Some 20 minutes; with --full some five
+    hours, or two with --rounds 3.
     """
     cases = throughput_.FULL if full else throughput_.DEFAULT
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        contenders = throughput_.contenders(stack)
+        contenders = throughput_.contenders(stack, against)
         for case in cases:
             if only is not None and only not in case.name:
                 continue
             steps = throughput_.measure(case, contenders, rounds, seconds)
-            length = len(contenders) * (rounds + 2)
+            length = len(throughput_.taking(case, contenders)) * (rounds + 2)
             with click.progressbar(steps, length, label=f"{case.name:32}", file=sys.stderr) as progress:
                 each = [row for _, row in progress if row]
             click.echo(case.name)
             for row in each:
                 click.echo(throughput_.sentence(row))
             rows += each
-    shown = targets.shown(targets.THROUGHPUT, rows)
-    click.echo("\nCPU per command, ratios of medians (quartiles of the rounds' ratios):")
-    for found in shown:
-        if only is None or found["ratio"]:
-            click.echo(targets.sentence(found))
+    click.echo("\nRatios of medians (quartiles of the rounds' ratios):")
+    shown = _judged(targets_.THROUGHPUT, rows, only)
     if only is None:
-        settings = {"rounds": rounds, "seconds": seconds, "full": full}
+        settings = {"rounds": rounds, "seconds": seconds, "full": full, **_other(against)}
         name = "throughput-full" if full else "throughput"
         click.echo(f"\nWritten to {report.write(name, settings, rows, targets=shown)}")
         throughput_.plot(report.RESULTS / f"{name}.svg", rows)
@@ -159,18 +207,20 @@ def throughput(rounds: int, seconds: float, full: bool, only: str | None) -> Non
 @click.option("--rounds", default=5, show_default=True, help="Runs of each contender in each part, interleaved.")
 @click.option("--seconds", default=3.0, show_default=True, help="How long a run is measured.")
 @click.option("--only", metavar="TEXT", help='Parts whose name contains it, such as "go-redis"; nothing is written.')
-def latency(rounds: int, seconds: float, only: str | None) -> None:
-    """What is added to a command's time at fixed rates, from go-redis and ioredis, beside twemproxy and Envoy.
+@_against
+def latency(rounds: int, seconds: float, only: str | None, against: Path | None) -> None:
+    """Added time per command at fixed rates, from go-redis and ioredis, compared with twemproxy and Envoy.
 
-    Also: the rate that saturates one worker, half a CPU, a mix of views, TLS, new connections. Some 25 minutes.
-    twemproxy and Envoy are spoken to in RESP2: twemproxy has no other.
+    Also: the rate that saturates one worker, half a CPU, a mix of views, TLS, new connections. About 25 minutes.
+    Another checkout is measured for that rate only, and shared connections for a few parts. twemproxy and Envoy are
+    used with RESP2, because twemproxy supports only that.
     """
     rows: list[dict[str, Any]] = []
-    with latency_.setting() as setting:
+    with latency_.setting(against) as setting:
         for part in latency_.PARTS:
             if only is not None and only not in part.name:
                 continue
-            length = rounds * len(setting.contenders)
+            length = rounds * len(latency_.taking(part, setting))
             try:
                 steps = latency_.measure(part, setting, rounds, seconds)
                 with click.progressbar(steps, length, label=f"{part.name:24}", file=sys.stderr) as progress:
@@ -182,8 +232,11 @@ def latency(rounds: int, seconds: float, only: str | None) -> None:
             for row in each:
                 click.echo(latency_.sentence(row))
             rows += each
+    click.echo("\nRatios of medians (quartiles of the rounds' ratios):")
+    shown = _judged(targets_.LATENCY, rows, only)
     if only is None:
-        click.echo(f"\nWritten to {report.write('latency', {'rounds': rounds, 'seconds': seconds}, rows)}")
+        settings = {"rounds": rounds, "seconds": seconds, **_other(against)}
+        click.echo(f"\nWritten to {report.write('latency', settings, rows, targets=shown)}")
         latency_.plot(report.RESULTS / "latency.svg", rows, latency_.HEADLINE)
         latency_.plot(report.RESULTS / "latency-all.svg", rows)
 
@@ -193,10 +246,15 @@ def latency(rounds: int, seconds: float, only: str | None) -> None:
 @click.option("--seconds", default=0.2, show_default=True, help="How long each figure is measured in each process.")
 @click.option("--only", metavar="TEXT", help="Sizes, formats, directions or names that contain it; nothing is written.")
 def codec(rounds: int, seconds: float, only: str | None) -> None:
-    """What a value costs by size and direction, on each engine, beside JSON or msgpack and pickle. Some 4 minutes."""
+    """Cost of a value by size and direction, on each engine, with JSON, msgpack and pickle. About 6 minutes.
+
+    And the cost to read a DataFrame, beside pandas' own to_json.
+    """
     rows = _timed(codec_, rounds, [str(seconds), *([only] if only else [])])
+    click.echo(codec_.LIMITS)
     if only is None:
-        click.echo(f"\nWritten to {report.write('codec', {'rounds': rounds, 'seconds': seconds}, rows)}")
+        options = {"rounds": rounds, "seconds": seconds, "limits": codec_.LIMITS}
+        click.echo(f"\nWritten to {report.write('codec', options, rows)}")
         codec_.plot(report.RESULTS / "codec.svg", rows)
 
 
@@ -205,7 +263,7 @@ def codec(rounds: int, seconds: float, only: str | None) -> None:
 @click.option("--seconds", default=0.3, show_default=True, help="How long each figure is measured in each process.")
 @click.option("--no-write", is_flag=True, help="Show, write nothing.")
 def framer(rounds: int, seconds: float, no_write: bool) -> None:
-    """What it costs to cut Redis' stream into replies, on each engine, beside hiredis' reader. Half a minute."""
+    """Cost to split Redis' bytes into replies, on each engine, compared with hiredis' reader. Half a minute."""
     rows = _timed(framer_, rounds, [str(seconds)])
     if not no_write:
         click.echo(f"\nWritten to {report.write('framer', {'rounds': rounds, 'seconds': seconds}, rows)}")
@@ -213,14 +271,27 @@ def framer(rounds: int, seconds: float, no_write: bool) -> None:
 
 
 @main.command()
-@click.option("--rounds", default=5, show_default=True, help="How often each way is gone, interleaved.")
-@click.option("--values", "count", default=10_000, show_default=True, help="How many values of 1 KB.")
+@click.option("--rounds", default=3, show_default=True, help="Processes of each engine, in turn.")
+@click.option("--seconds", default=0.2, show_default=True, help="How long each case is measured.")
+@click.option("--only", default="", metavar="TEXT", help="Requests whose name contains it; nothing is written.")
+def segments(rounds: int, seconds: float, only: str) -> None:
+    """Cost of requests in segments of 1,448 bytes, compared with whole reads, on each engine. A minute."""
+    rows = _by_engine(segments_, rounds, [str(seconds), only], segments_.summary)
+    for row in rows:
+        click.echo(segments_.sentence(row))
+    if not only:
+        click.echo(f"\nWritten to {report.write('segments', {'rounds': rounds, 'seconds': seconds}, rows)}")
+
+
+@main.command()
+@click.option("--rounds", default=5, show_default=True, help="Runs of each way, interleaved.")
+@click.option("--values", "count", default=10_000, show_default=True, help="Number of values of 1 KB.")
 @click.option("--only", metavar="TEXT", help="Ways whose name contains it; nothing is written.")
 def instead(rounds: int, count: int, only: str | None) -> None:
-    """What one would do without the proxy, on the same values. Some 2 minutes.
+    """Alternatives to the proxy, on the same values. About 2 minutes.
 
-    cachelib in Python, an HTTP sidecar, pickles written by Go, a JSON serializer; and through the proxy from go-redis
-    and ioredis.
+    cachelib in Python, an HTTP sidecar, pickles written by Go, a JSON serializer. Compared with the proxy, used from
+    go-redis and ioredis.
     """
     stored = instead_.values(count)
     with instead_.ways(stored) as (ways, redis):
@@ -243,14 +314,14 @@ def instead(rounds: int, count: int, only: str | None) -> None:
 
 
 @main.command()
-@click.option("--rounds", default=5, show_default=True, help="How often each proxy is started, interleaved.")
-@click.option("--connections", default=1000, show_default=True, help="How many idle.")
-@click.option("--seconds", default=1.0, show_default=True, help="How long each load is.")
+@click.option("--rounds", default=5, show_default=True, help="Starts of each proxy, interleaved.")
+@click.option("--connections", default=1000, show_default=True, help="Number of idle connections.")
+@click.option("--seconds", default=1.0, show_default=True, help="Seconds of each load.")
 @click.option("--no-write", is_flag=True, help="Show, write nothing.")
 def memory(rounds: int, connections: int, seconds: float, no_write: bool) -> None:
-    """Resident memory: idle, for each idle connection, under load; beside twemproxy and Envoy. Some 3 minutes."""
+    """Resident memory: idle, for each idle connection, under load. With twemproxy and Envoy. About 3 minutes."""
     steps = memory_.measure(connections, rounds, seconds)
-    with click.progressbar(steps, rounds * (len(peers.ENGINES) + 2), label="Measuring", file=sys.stderr) as progress:
+    with click.progressbar(steps, rounds * len(memory_.CONTENDERS), label="Measuring", file=sys.stderr) as progress:
         rows = [row for row in progress if row]
     for number, title in enumerate(memory_.MEASURES.values(), 1):
         click.echo(f"  {number}: {title}")
@@ -263,10 +334,65 @@ def memory(rounds: int, connections: int, seconds: float, no_write: bool) -> Non
         memory_.plot(report.RESULTS / "memory.svg", rows)
 
 
+@main.command()
+@click.option("--commands", default=100_000, show_default=True, help="Number of commands of each client in each way.")
+@click.option("--only", metavar="TEXT", help="Ways whose name contains it; nothing is written.")
+def restart(commands: int, only: str | None) -> None:
+    """Restarts of the proxy while go-redis and ioredis use it: commands that fail, and waits. About 15 minutes.
+
+    Two proxies behind one name, one alone, and one whose socket systemd keeps.
+    """
+    rows = []
+    for way in restart_.WAYS:
+        for client in restart_.clients() if only is None or only in way else ():
+            try:
+                rows.append(row := restart_.measure(way, client, commands))
+            except peers.Missing as missing:
+                peers.skip(missing)
+                continue
+            click.echo(restart_.sentence(row))
+    if only is None:
+        click.echo(f"\nWritten to {report.write('restart', {'commands': commands}, rows)}")
+
+
+@main.command()
+def targets() -> None:
+    """The tables of the targets: must, aim, and the ratios of the last results. Nothing is measured.
+
+    First those of the hot path, then those of shared connections.
+    Run throughput and latency with --against first, and segments and instead.
+    """
+    found = target_table.read(report.RESULTS)
+    for title, lines in (
+        ("The hot path", target_table.lines(found)),
+        ("Shared connections, one worker with two of them", target_table.shared_lines(found)),
+    ):
+        click.echo(f"{title}:\n")
+        for line in target_table.markdown(lines):
+            click.echo(line)
+        click.echo()
+    for line in target_table.origins(found):
+        click.echo(line)
+
+
+def _judged(targets: Sequence[Target], rows: Sequence[dict[str, Any]], only: str | None) -> list[dict[str, Any]]:
+    """The targets with their outcomes. Prints them: with `only`, those that were measured."""
+    shown = targets_.shown(targets, rows)
+    for found in shown:
+        if only is None or found["ratio"]:
+            click.echo(targets_.sentence(found))
+    return shown
+
+
+def _other(against: Path | None) -> dict[str, str]:
+    """The commit of the other checkout, for the settings of a run."""
+    return {} if against is None else {"against": report.commit(against)}
+
+
 def _by_engine(
     module: Any, rounds: int, arguments: list[str], summary: Callable[[timing.Runs], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """What a module measures of each engine that runs here."""
+    """The rows that a module measures, on each engine that runs here."""
     engines = peers.Checkout().engines()
     for engine in peers.ENGINES:
         if engine not in engines:
@@ -277,7 +403,7 @@ def _by_engine(
 
 
 def _timed(module: Any, rounds: int, arguments: list[str]) -> list[dict[str, Any]]:
-    """The same, where what is measured is nanoseconds; told."""
+    """Like `_by_engine`, for rows in nanoseconds. Prints them."""
     rows = _by_engine(module, rounds, arguments, timing.medians)
     for row in rows:
         click.echo(module.sentence(row))
@@ -287,5 +413,5 @@ def _timed(module: Any, rounds: int, arguments: list[str]) -> list[dict[str, Any
 if __name__ == "__main__":
     try:
         main(prog_name="python -m benchmarks")
-    except (peers.Missing, StartError, OutcomeError, ProgramError) as error:
+    except (peers.Missing, StartError, OutcomeError, ProgramError, RestartError) as error:
         sys.exit(str(error))

@@ -1,10 +1,11 @@
-"""What a value costs, by size and direction: nanoseconds of `Transcoder.encode` and `.decode`, on either engine.
+"""The cost of a value by size and direction: nanoseconds of `Transcoder.encode` and `.decode`, on each engine.
 
-Beside it what a user would write: JSON or msgpack, and pickle; `pickle.loads` executes what it reads, and is here for
-scale. And what our pickles cost the app that loads them, beside those that it would have written itself.
+For comparison: JSON or msgpack together with pickle. (`pickle.loads` executes its input; it is here only as a scale.)
+Also the app's cost to load the proxy's pickles, compared with its own pickles. And a DataFrame of 60,000 rows and four
+columns, read under raised limits, beside pandas' own `to_json` of the same frame where pandas is installed.
 
-An engine is chosen when the codec is imported: `python -m benchmarks.codec` measures that of its environment, and
-prints rows as JSON.
+The engine is chosen at import. `python -m benchmarks.codec` measures the engine of its environment, and prints rows as
+JSON.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import msgpack
 
-from benchmarks import payloads, peers, plots
+from benchmarks import frames, payloads, peers, plots
 from benchmarks.timing import nanoseconds
 from proxy.codec import Options, Transcoder
 
@@ -25,7 +26,7 @@ ENGINE: Final = "engine"
 
 
 def _cases(size: int, form: str) -> dict[tuple[str, str], Callable[[], object]]:
-    """What is called, by direction and by who does it."""
+    """The functions to call, by direction and by name."""
     codec = Transcoder(Options(payload=form))
     value, payload = payloads.value(size), payloads.payload(size, form)
     theirs = pickle.dumps(value)
@@ -45,16 +46,35 @@ def _cases(size: int, form: str) -> dict[tuple[str, str], Callable[[], object]]:
     }
 
 
+def _frame_cases(form: str) -> dict[tuple[str, str], Callable[[], object]]:
+    """The same for the frame, in both forms."""
+    stored = frames.stored()
+    tagged, plain = (Transcoder(Options(form, types=types, limits=frames.LIMITS)) for types in ("tagged", "plain"))
+    cases: dict[tuple[str, str], Callable[[], object]] = {
+        ("decode, tagged", ENGINE): lambda: tagged.decode(stored),
+        ("decode, plain", ENGINE): lambda: plain.decode(stored),
+    }
+    to_json = frames.to_json(stored) if form == "json" else None
+    if to_json is not None:
+        cases["decode, plain", "pandas' to_json"] = to_json
+    return cases
+
+
 def rows(seconds: float, only: str | None = None) -> list[dict[str, Any]]:
     """Of the engine that is imported. `only`: sizes, formats, directions or names that contain it."""
     found = []
     for form in ("json", "msgpack"):
-        for size, length in payloads.SIZES.items():
-            for (direction, who), call in _cases(length, form).items():
+        values = {size: _cases(length, form) for size, length in payloads.SIZES.items()}
+        for size, cases in (values | {"frame": _frame_cases(form)}).items():
+            for (direction, who), call in cases.items():
                 row = {"size": size, "form": form, "direction": direction, "who": who}
                 if only is None or any(only in word for word in row.values()):
                     found.append({**row, "ns": nanoseconds(call, seconds)})
     return found
+
+
+LIMITS: Final = f"The frame: {frames.ROWS:,} x {len(frames.NAMES)}, with [limits] nodes = {frames.LIMITS.nodes:,}"
+"""The limits for people, and in the results. All others are the defaults."""
 
 
 def sentence(row: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""What a bystander's small commands wait for while others have large values transcoded.
+"""The delay of a bystander's small commands while other clients use large values.
 
-The bystander reads a small value again and again; the others, in processes of their own, do nothing but large reads
-and writes. What counts is how much longer the bystander waits than while nobody else is there.
+The bystander reads a small value again and again. The others are processes that only read and write large values, or
+send requests with very many keys. The result is the bystander's additional waiting time.
 """
 
 import json
@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgpack
+import redis
 
-from benchmarks import worst_values
-from benchmarks.proxied import Client, Proxied
-from proxy.resp.writers import command
+from benchmarks import worst_frames, worst_values
+from benchmarks.proxied import FRAMES, Client, Proxied
+from proxy.resp.encode import command
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
@@ -24,15 +25,19 @@ _WARM_UP: Final = 0.3
 
 
 class Load(NamedTuple):
-    """What the others do."""
+    """The load of the other clients."""
 
     name: str
     clients: int
     format: str = "json"
+    """Of the listener: `plain` is one of plain JSON."""
     payload: Callable[[], bytes] | None = None
-    """None: nobody is there."""
     write: bool = True
+    request: Callable[[], bytes] | None = None
+    """Commands to send instead of a SET or GET of the payload. Without both there are no other clients."""
     pipeline: int = 1
+    stored: Callable[[], bytes] | None = None
+    """A value that is stored past the proxy, as apps store it, and read. Its rule has raised limits."""
 
 
 def rows(size: int) -> list[dict[str, Any]]:
@@ -60,6 +65,15 @@ def _hostile(size: int) -> Callable[[], bytes]:
     return lambda: worst_values.msgpack_flood('{"py/dict":[[1,1]]}', size // len(flood) - 1)
 
 
+def _frame() -> bytes:
+    return worst_frames.usual(60_000)
+
+
+def _keys(name: bytes, prefix: bytes, *value: bytes) -> Callable[[], bytes]:
+    """A command on 200,000 keys."""
+    return lambda: command(name, *(part for number in range(200_000) for part in (b"%b%d" % (prefix, number), *value)))
+
+
 LOADS: Final = (
     Load("nobody", 0),
     Load("SET of 100 KB", 4, payload=_json(100 * _KIB)),
@@ -75,11 +89,18 @@ LOADS: Final = (
     Load("SET of 2 KB, 32 at once", 16, payload=_json(2 * _KIB), pipeline=32),
     Load("GET of 2 KB, 32 at once", 16, payload=_json(2 * _KIB), write=False, pipeline=32),
     Load("SET of 60 KB, hostile", 4, "msgpack", _hostile(60 * _KIB)),
+    Load("GET of a frame of 60,000 x 4", 4, stored=_frame),
+    Load("GET of a frame of 60,000 x 4, plain", 4, "plain", stored=_frame),
+    Load("GET of a frame of 60,000 x 4, msgpack", 4, "msgpack", stored=_frame),
+    Load("MSET of 200,000", 1, request=_keys(b"MSET", b"flask_cache_", b"1")),
+    Load("MGET of 200,000", 1, request=_keys(b"MGET", b"flask_cache_")),
+    Load("EXISTS of 200,000, unmanaged", 1, request=_keys(b"EXISTS", b"other_")),
+    Load("EXISTS of a key of 20 MB", 1, request=lambda: command(b"EXISTS", b"other_" + b"x" * (20 * _MIB))),
 )
 
 
 def measure(proxy: Proxied, load: Load, seconds: float) -> dict[str, Any]:
-    """What the bystander waited for, in milliseconds, and how many large values passed meanwhile."""
+    """The bystander's waiting times in milliseconds, and the number of large values in the same time."""
     small = b"flask_cache_small"
     request = command(b"GET", small)
     with Client(proxy.ports["json"]) as bystander, _working(proxy, load) as count:
@@ -118,11 +139,14 @@ def _at(waits: Sequence[float], share: float) -> float:
 @contextmanager
 def _working(proxy: Proxied, load: Load) -> Iterator[Callable[[], int]]:
     """The others at work; yields how many values have passed so far."""
-    if load.payload is None:
+    if not load.clients:
         yield lambda: 0
         return
     counter = multiprocessing.Value("q", 0)
     started = multiprocessing.Barrier(load.clients + 1)
+    if load.stored is not None:
+        with redis.Redis(unix_socket_path=str(proxy.redis.path)) as direct:
+            direct.mset(dict.fromkeys((_key(load, number) for number in range(load.clients)), load.stored()))
     workers = [
         multiprocessing.Process(target=_work, args=(proxy.ports[load.format], load, number, counter, started))
         for number in range(load.clients)
@@ -139,15 +163,26 @@ def _working(proxy: Proxied, load: Load) -> Iterator[Callable[[], int]]:
 
 
 def _work(port: int, load: Load, number: int, counter: Any, started: Any) -> None:
-    assert load.payload is not None
     client = Client(port)
-    key = b"%b.%d" % (_KEY, number)
-    write = command(b"SET", key, load.payload())
-    client.exchange(write, len(b"+OK\r\n"))
-    request = (write if load.write else command(b"GET", key)) * load.pipeline
+    request = _request(client, load, _key(load, number)) * load.pipeline
     size = client.reply_size(request)
     started.wait()
     while True:
         client.exchange(request, size)
         with counter.get_lock():
             counter.value += 1
+
+
+def _key(load: Load, number: int) -> bytes:
+    return b"%b.%d" % (_KEY if load.stored is None else FRAMES, number)
+
+
+def _request(client: Client, load: Load, key: bytes) -> bytes:
+    if load.request is not None:
+        return load.request()
+    if load.stored is not None:
+        return command(b"GET", key)
+    assert load.payload is not None
+    write = command(b"SET", key, load.payload())
+    client.exchange(write, len(b"+OK\r\n"))
+    return write if load.write else command(b"GET", key)

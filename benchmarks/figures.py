@@ -28,9 +28,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """The ratio of the medians; its spread is that of the rounds' own ratios: both were measured within each."""
-    each = spread([one / other for one, other in zip(ours, theirs, strict=True)])
-    return Spread(statistics.median(ours) / statistics.median(theirs), each.low, each.high)
+    """The ratio of the medians; its spread is that of the rounds' own ratios: both were measured within each.
+
+    A round in which the other had zero has no ratio. Raises ZeroDivisionError if that is their median.
+    """
+    median = statistics.median(ours) / statistics.median(theirs)
+    each = spread([one / other for one, other in zip(ours, theirs, strict=True) if other])
+    return Spread(median, each.low, each.high)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

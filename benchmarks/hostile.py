@@ -1,8 +1,8 @@
-"""The worst that one value can cost: CPU seconds and resident memory of `Transcoder.decode` and `.encode`, by engine.
+"""The highest cost of one value: CPU seconds and resident memory of `Transcoder.decode` and `.encode`, by engine.
 
-Each value is converted once in a child of its own, forked from a process that has done nothing else: what the kernel
-says of its memory is then the conversion's alone, whoever allocated it, Python or Rust. The cyclic collector is off, as
-it is in the converter process, where the proxy sends large values.
+Each value is converted once in a child process, forked from a process that has done nothing else. So the kernel's
+figures for its memory belong to the conversion alone, in Python and in Rust. The garbage collector is off, as in the
+converter process, to which the proxy sends large values.
 
 `python -m benchmarks.hostile` measures the engine of its environment, and prints rows as JSON.
 """
@@ -10,6 +10,7 @@ it is in the converter process, where the proxy sends large values.
 import gc
 import json
 import os
+import pickle
 import sys
 import time
 import traceback
@@ -34,7 +35,7 @@ MEASURES: Final = {"cpu_seconds": "CPU seconds", "peak_mib": "MiB of memory"}
 
 
 def values(only: str | None = None) -> list[Worst]:
-    """What is measured, both directions, at the default limits. `only`: where the name contains it."""
+    """Measure both directions at the default limits. `only`: a part of the names to measure."""
     limits = CodecLimits()
     each = (*worst_values.decoded(limits), *worst_values.encoded(limits))
     return [worst for worst in each if only is None or only in worst.name]
@@ -77,7 +78,19 @@ def _measure(worst: Worst, file: int, size: int) -> dict[str, Any]:
     refused = refusal(convert, data)
     seconds = time.process_time() - start
     grown = process.peak_bytes() - before
-    return {"cpu_seconds": round(seconds, 4), "peak_mib": round(max(0, grown) / _MIB, 1), "refused": refused}
+    return {
+        "cpu_seconds": round(seconds, 4),
+        "peak_mib": round(max(0, grown) / _MIB, 1),
+        "app_seconds": _load_seconds(convert(data)) if worst.encode and refused is None else None,
+        "refused": refused,
+    }
+
+
+def _load_seconds(stored: bytes) -> float:
+    """The app's cost for an accepted value."""
+    start = time.process_time()
+    pickle.loads(stored.removeprefix(b"!"))
+    return round(time.process_time() - start, 4)
 
 
 def refusal(convert: Callable[[bytes], bytes], data: bytes) -> str | None:
@@ -133,9 +146,11 @@ def worst(rows: Sequence[dict[str, Any]], measure: str) -> list[dict[str, Any]]:
 def sentence(row: dict[str, Any]) -> str:
     """A row for people."""
     refused = ": refused" if row["refused"] else ""
+    seconds = row.get("app_seconds")
+    loads = f", {seconds:.3f} s to load in the app" if seconds else ""
     return (
         f"  {row['cpu_seconds']:7.3f} s {row['peak_mib']:6.1f} MiB  {row['direction']} {row['value']}"
-        f" ({row['payload']}, {row['types']}, {row['bytes']:,} bytes){refused}"
+        f" ({row['payload']}, {row['types']}, {row['bytes']:,} bytes){loads}{refused}"
     )
 
 

@@ -19,7 +19,7 @@ _CLIENTS: Final = 50
 
 
 class Case(NamedTuple):
-    """What is sent."""
+    """A request to send."""
 
     keys: str
     command: str
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How it is called."""
+        """Its name."""
         return f"{self.keys} {self.command} P={self.pipeline}"
 
     def work(self, size: int) -> Work:

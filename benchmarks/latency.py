@@ -1,13 +1,13 @@
-"""What a proxy adds to a command's time, as applications send them: not pipelined, at a fixed rate, whatever came back.
+"""The time that a proxy adds to a command: not pipelined, at a fixed rate that does not depend on the replies.
 
-Each command is timed from when it was due (see the programs in `go` and `node`). A round measures every contender once,
-straight Redis among them; what is *added* is the difference to it within the round.
+Each command is timed from the moment when it was due (see the programs in `go` and `node`). A round measures every
+contender once, also Redis without a proxy. The *added* time is the difference to Redis within the round.
 """
 
 import ssl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,9 +19,19 @@ from benchmarks.quota import limited
 from benchmarks.tls import Certificates, certificates
 
 STRAIGHT: Final = "Redis"
+SATURATION: Final = "saturation"
+ONE_CLIENT: Final = "go-redis 1,000/s, one client"
 _SHARES: Final = ("p50_ms", "p99_ms", "p999_ms")
 HEADLINE: Final = ("go-redis 1,000/s", "go-redis 5,000/s")
-"""What the README shows."""
+"""The parts that docs/speed.md shows."""
+_BEFORE: Final = "{} engine, before"
+_SHARED: Final = "{} engine, shared"
+_ONLY: Final[dict[str, Sequence[str]]] = {
+    name.format(engine): parts
+    for engine in peers.ENGINES
+    for name, parts in ((_BEFORE, (SATURATION,)), (_SHARED, (ONE_CLIENT, *HEADLINE, SATURATION)))
+}
+"""The parts of the contenders that are not measured in all of them."""
 _PREFIX: Final = "flask_cache_latency:"
 _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 _KEEPS_UP: Final = 0.98
@@ -43,7 +53,7 @@ class Part(NamedTuple):
     mix: str = "small"
     tls: bool = False
     share: float = 1.0
-    """Of a processor, for whoever stands before Redis."""
+    """The share of a processor for the proxy."""
 
 
 PARTS: Final = [
@@ -52,7 +62,8 @@ PARTS: Final = [
         for client in ("go-redis", "ioredis")
         for rate, connections in ((1_000, 10), (5_000, 50), (10_000, 100))
     ),
-    Part("saturation", connections=100),
+    Part(ONE_CLIENT, rate=1_000, connections=1),
+    Part(SATURATION, connections=100),
     Part("half a CPU 1,000/s", rate=1_000, connections=10, share=0.5),
     Part("half a CPU 5,000/s", rate=5_000, connections=50, share=0.5),
     Part("half a CPU saturation", connections=100, share=0.5),
@@ -65,7 +76,7 @@ PARTS: Final = [
 
 
 class Setting(NamedTuple):
-    """What runs while it is measured."""
+    """The servers that run during a measurement."""
 
     contenders: dict[str, Server]
     """By name; the first is straight Redis."""
@@ -73,20 +84,26 @@ class Setting(NamedTuple):
 
 
 @contextmanager
-def setting() -> Iterator[Setting]:
-    """All contenders that can be had here, running. Raises Missing where Redis is missing."""
+def setting(against: Path | None = None) -> Iterator[Setting]:
+    """All contenders that can be had here, running. `against`: another checkout. Raises Missing without Redis."""
     with ExitStack() as stack:
         home = stack.enter_context(peers.directory())
         certs = certificates(home)
         redis = stack.enter_context(peers.redis(home, certs))
-        starts = {f"{engine} engine": peers.proxy(home, redis, engine, certificates=certs) for engine in peers.ENGINES}
+        starts: dict[str, AbstractContextManager[Server]] = {
+            f"{engine} engine": peers.proxy(home, redis, engine, certificates=certs) for engine in peers.ENGINES
+        }
         starts |= {"twemproxy": peers.twemproxy(home, redis), "Envoy": peers.envoy(home, redis, certs)}
+        starts |= {_SHARED.format(engine): ours for engine, ours in peers.sharing(home, redis).items()}
+        if against is not None:
+            others = peers.before(home, redis, against, certificates=certs)
+            starts |= {_BEFORE.format(engine): other for engine, other in others.items()}
         yield Setting({STRAIGHT: redis, **peers.entered(stack, starts)}, certs)
 
 
 def measure(part: Part, setting: Setting, rounds: int, seconds: float) -> Iterator[dict[str, Any] | None]:
     """None before each run; at last the rows. Raises Missing where the client is missing, ProgramError."""
-    contenders = [name for name, server in setting.contenders.items() if server.tls_port or not part.tls]
+    contenders = taking(part, setting)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for _, name in interleaved(contenders, rounds):
         yield None
@@ -101,6 +118,15 @@ def measure(part: Part, setting: Setting, rounds: int, seconds: float) -> Iterat
             **found,
             "keeps_up": found["per_second"][0] >= _KEEPS_UP * part.rate,
         }
+
+
+def taking(part: Part, setting: Setting) -> list[str]:
+    """The contenders that are measured in a part."""
+    return [
+        name
+        for name, server in setting.contenders.items()
+        if (server.tls_port or not part.tls) and part.name in _ONLY.get(name, (part.name,))
+    ]
 
 
 def _run(part: Part, setting: Setting, name: str, seconds: float) -> dict[str, Any]:
@@ -165,6 +191,8 @@ def _summary(runs: Sequence[dict[str, Any]], straight: Sequence[dict[str, Any]])
         if "bystander" in runs[0]:
             named[f"bystander_{name}"] = [run["bystander"][name] for run in runs]
     found: dict[str, Any] = {name: spread(values).rounded(3) for name, values in named.items()}
+    for name in ("per_second", "added_p50_ms"):
+        found[f"{name}_rounds"] = [round(value, 3) for value in named[name]]
     found["errors"] = sum(run["errors"] for run in runs)
     return found | ({"limit": runs[0]["limit"]} if runs[0]["limit"] else {})
 
@@ -181,24 +209,26 @@ def sentence(row: dict[str, Any]) -> str:
     if row["errors"]:
         more += f"  {row['errors']} ERRORS"
     return (
-        f"  {row['contender']:14} RESP{row['protocol']}  {times} ms  added {added:24}"
+        f"  {row['contender']:22} RESP{row['protocol']}  {times} ms  added {added:24}"
         f"{row['per_second'][0]:9,.0f}/s  {row['cpu'][0]:.2f} CPU{more}"
     )
 
 
 def plot(path: Path, rows: Sequence[dict[str, Any]], parts: Sequence[str] = ()) -> None:
-    """What is added to the p50 and p99 at the fixed rates, by those that keep up. `parts`: of these only."""
+    """The added p50, p99 and p99.9 at the fixed rates, of the contenders that reach them. `parts`: only these."""
     panels: dict[str, dict[str, list[float]]] = {}
     measured = {row["part"] for row in rows if row["contender"] == STRAIGHT and row["keeps_up"]}  # by their client
     for row in rows:
         if parts and row["part"] not in parts:
             continue
         if row["rate"] and row["part"] in measured and row["contender"] != STRAIGHT and not row["tls"]:
-            for name, word in (("p50_ms", "median"), ("p99_ms", "p99")):
+            for name, word in (("p50_ms", "median"), ("p99_ms", "p99"), ("p999_ms", "p99.9")):
                 panel = panels.setdefault(f"{row['part']}, {word}", {})
                 if row["keeps_up"]:
                     panel[row["contender"]] = row[f"added_{name}"]
                 else:
                     panel[f"{row['contender']}: does not keep up"] = [0.0]
-    ours = [f"{engine} engine" for engine in peers.ENGINES]
-    plots.bars(path, "What stands before Redis adds to a command's time", "milliseconds added", panels, ours=ours)
+    ours = [name.format(engine) for engine in peers.ENGINES for name in ("{} engine", _SHARED)]
+    plots.bars(
+        path, "What stands before Redis adds to a command's time", "milliseconds added", panels, ours=ours, columns=3
+    )

@@ -1,7 +1,7 @@
 """Resident memory of a proxy, its children included: idle, for each connection that idles, and at the worst under load.
 
-Each round starts every contender anew. A connection is measured twice: before it has said anything, and after a SET
-and a GET.
+Each round starts every contender again. A connection is measured twice: before its first command, and after a SET and
+a GET.
 """
 
 import resource
@@ -18,11 +18,17 @@ from benchmarks.peers import Missing, Server
 from benchmarks.processes import Process
 from benchmarks.proxied import Client
 from benchmarks.redis_benchmark import Work
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 
 _MIB: Final = 1024 * 1024
 _SETTLED: Final = 0.3
 _PREFIX: Final = "flask_cache_memory:"
+_OURS: Final = {
+    f"{engine} engine{kind}": (engine, trunks)
+    for kind, trunks in (("", 0), (", shared", peers.TRUNKS))
+    for engine in peers.ENGINES
+}
+CONTENDERS: Final = (*_OURS, "twemproxy", "Envoy")
 _LOADS: Final = {"125 B": 16, "100 KB": 1}
 """Pipelined commands, by the size of values."""
 
@@ -41,7 +47,7 @@ def measure(connections: int, rounds: int, seconds: float) -> Iterator[dict[str,
         home = stack.enter_context(peers.directory())
         redis = stack.enter_context(peers.redis(home))
         runs: dict[str, list[dict[str, float]]] = {}
-        for _, name in interleaved([*(f"{engine} engine" for engine in peers.ENGINES), "twemproxy", "Envoy"], rounds):
+        for _, name in interleaved(CONTENDERS, rounds):
             yield None
             try:
                 with _started(name, home, redis) as server:
@@ -57,9 +63,9 @@ def measure(connections: int, rounds: int, seconds: float) -> Iterator[dict[str,
 
 
 def _started(name: str, home: Path, redis: Server) -> AbstractContextManager[Server]:
-    engine, _, ours = name.partition(" ")
-    if ours:
-        return peers.proxy(home, redis, engine)
+    if name in _OURS:
+        engine, trunks = _OURS[name]
+        return peers.proxy(home, redis, engine, trunks=trunks)
     return peers.twemproxy(home, redis) if name == "twemproxy" else peers.envoy(home, redis)
 
 
@@ -107,11 +113,10 @@ def _many_open_files() -> Iterator[None]:
 
 def sentence(row: dict[str, Any]) -> str:
     """A row for people."""
-    return f"  {row['contender']:14}" + "".join(f"{row[what][0]:10.2f}" for what in MEASURES)
+    return f"  {row['contender']:21}" + "".join(f"{row[what][0]:10.2f}" for what in MEASURES)
 
 
 def plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """A panel for each measure."""
     panels = {title: {row["contender"]: row[what] for row in rows} for what, title in MEASURES.items()}
-    ours = [f"{engine} engine" for engine in peers.ENGINES]
-    plots.bars(path, "Resident memory of a proxy", "", panels, ours=ours)
+    plots.bars(path, "Resident memory of a proxy", "", panels, ours=[*_OURS])

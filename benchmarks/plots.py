@@ -23,7 +23,7 @@ Bars = Mapping[str, Sequence[float]]
 
 
 def _told(figure: float) -> str:
-    """Nothing of a bar that is none."""
+    """No label for a missing bar."""
     if not figure:
         return ""
     return f"{figure:.3g}" if figure < 1000 else f"{figure:,.0f}"
@@ -39,7 +39,13 @@ def bars(
     columns: int = 2,
     logarithmic: bool = False,
 ) -> Path | None:
-    """Horizontal bars in a panel for each case, `ours` in a colour; None, with a word: matplotlib is missing."""
+    """Horizontal bars in a panel for each case, `ours` in a colour.
+
+    None, with a word, where there are no panels or matplotlib is missing.
+    """
+    if not panels:
+        click.secho(f"No plot {path.name}: there is nothing to draw", fg="yellow", err=True)
+        return None
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -53,24 +59,9 @@ def bars(
         figure.suptitle(title, fontsize=11)
         axes = list(figure.subplots(lines, columns, squeeze=False).flat)
         for axis, (name, panel) in zip(axes, panels.items(), strict=False):
-            labels = list(panel)
-            middles = [figures[0] for figures in panel.values()]
-            errors = [
-                [max(0.0, figures[0] - figures[1]) if len(figures) > 1 else 0.0 for figures in panel.values()],
-                [max(0.0, figures[2] - figures[0]) if len(figures) > 1 else 0.0 for figures in panel.values()],
-            ]
-            colours = [_OURS if label in ours else _OTHERS for label in labels]
-            drawn = axis.barh(labels, middles, xerr=errors, color=colours, ecolor="#444444", height=0.7)
-            axis.bar_label(
-                drawn,
-                [_told(middle) for middle in middles],
-                padding=4,
-                fontsize=8,
-            )
+            _draw(axis, panel, ours)
             axis.set_title(name, fontsize=9, loc="left")
             axis.set_xlabel(unit, fontsize=8)
-            axis.invert_yaxis()
-            axis.margins(x=0.15)
             if logarithmic:
                 axis.set_xscale("log")
             axis.grid(axis="x", color="#e5e5e5")
@@ -79,3 +70,17 @@ def bars(
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None})
     return path
+
+
+def _draw(axis: Any, panel: Bars, ours: Sequence[str]) -> None:
+    """The bars of one panel, with the spread of their figures."""
+    middles = [figures[0] for figures in panel.values()]
+    errors = [
+        [max(0.0, figures[0] - figures[1]) if len(figures) > 1 else 0.0 for figures in panel.values()],
+        [max(0.0, figures[2] - figures[0]) if len(figures) > 1 else 0.0 for figures in panel.values()],
+    ]
+    colours = [_OURS if label in ours else _OTHERS for label in panel]
+    drawn = axis.barh(list(panel), middles, xerr=errors, color=colours, ecolor="#444444", height=0.7)
+    axis.bar_label(drawn, [_told(middle) for middle in middles], padding=4, fontsize=8)
+    axis.invert_yaxis()
+    axis.margins(x=0.15)

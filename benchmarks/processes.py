@@ -1,6 +1,7 @@
-"""The servers that a benchmark starts: what they cost, by /proc, and that none of them outlives it."""
+"""The processes of a benchmark: measures them with /proc, and ends them with the benchmark."""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_START_TIMEOUT: Final = 20.0
+_START_TIMEOUT: Final = 120.0
 _STOP_TIMEOUT: Final = 5.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -46,9 +47,18 @@ class Process:
         return sum(_status(pid, "VmHWM") for pid in self.pids())
 
     def forget_peak(self) -> None:
-        """Let the peak begin anew: see clear_refs in proc(5)."""
+        """Reset the peak: see clear_refs in proc(5)."""
         for pid in self.pids():
             Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def leashed(command: Sequence[str]) -> list[str]:
+    """A command that the kernel ends when we end, even by KILL or between its start and our knowing of it.
+
+    The command as it is where util-linux is missing.
+    """
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command]
 
 
 @contextmanager
@@ -58,7 +68,7 @@ def started(
     """A server with what it says in a file. It ends with the context, also where that is left by Ctrl-C."""
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command,
+            leashed(command),
             cwd=at,
             env={**_environment(), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -79,7 +89,8 @@ def started(
 
 def _environment() -> dict[str, str]:
     """Ours, less what would configure a proxy."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("FLASK_CACHE_PROXY_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_CACHE_PROXY_")}
+    return {**kept, "FLASK_CACHE_PROXY_LOG_SURVEY": "false"}
 
 
 def wait_for_port(port: int, process: Process, log: Path) -> None:
@@ -88,7 +99,7 @@ def wait_for_port(port: int, process: Process, log: Path) -> None:
 
 
 def wait_for_line(text: str, process: Process, log: Path) -> str:
-    """What a server has said, once `text` is among it. Raises StartError."""
+    """Wait until a server's output contains `text`, and return the output. Raises StartError."""
     wait(lambda: text in log.read_text(), process, log)
     return log.read_text()
 

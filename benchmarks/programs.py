@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.peers import program
+from benchmarks.processes import leashed
 
 _HERE: Final = Path(__file__).parent
 _PATIENCE: Final = 300.0
@@ -37,14 +38,14 @@ def node(name: str) -> list[str]:
 
 
 def figures(command: Sequence[str]) -> dict[str, Any]:
-    """What a program prints as JSON. Raises ProgramError."""
+    """Run a program and return its JSON output. Raises ProgramError."""
     found: dict[str, Any] = json.loads(_run(command, _HERE))
     return found
 
 
 def _run(command: Sequence[str], at: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=at, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(leashed(command), cwd=at, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{command[0]} took more than {_PATIENCE:.0f} s") from error
     if done.returncode:

@@ -8,10 +8,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Self
 
-from proxy.embedded import EmbeddedRedis
+from benchmarks.processes import leashed
+from proxy.upstream.embedded import EmbeddedRedis
 
+FRAMES = b"flask_cache_frame"
+"""How the keys begin whose rule has raised limits."""
+FRAME_LIMITS = {"nodes": 1_000_000, "decoded_bytes": 64 * 1024 * 1024}
+_RULES = f"""
+[[rule]]
+keys = "{FRAMES.decode()}*"
+nodes = {FRAME_LIMITS["nodes"]}
+decoded_bytes = {FRAME_LIMITS["decoded_bytes"]}
+[[rule]]
+keys = "flask_cache_*"
+"""
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+) for (\w+) clients")
 
 
@@ -19,7 +32,7 @@ class Proxied:
     """A running proxy."""
 
     def __init__(self, process: "subprocess.Popen[str]", ports: Mapping[str, int], redis: EmbeddedRedis) -> None:
-        """`ports`: by payload format."""
+        """`ports`: by payload format; `plain` for plain JSON."""
         self.ports = ports
         self.redis = redis
         self._process = process
@@ -38,10 +51,13 @@ class Proxied:
 @contextmanager
 def proxied() -> Iterator[Proxied]:
     """Start both, and end both."""
-    with EmbeddedRedis() as redis:
-        listen = ("--listen", "json=127.0.0.1:0", "--listen", "msgpack=127.0.0.1:0")
+    with EmbeddedRedis() as redis, NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(_RULES)
+        config.flush()
+        listen = [f"--listen={form}=127.0.0.1:0" for form in ("json", "msgpack", "plain")]
+        settings = ["--config", config.name, "--upstream", f"unix://{redis.path}"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "proxy", "serve", *listen, "--upstream", f"unix://{redis.path}"],
+            leashed([sys.executable, "-m", "proxy", "serve", *listen, *settings]),
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -21,8 +21,8 @@ _NAME: Final = "flask-cache-proxy-benchmark"
 def limited(process: Process, share: float) -> Iterator[str]:
     """Limit a server and its children to a share of a processor; yields by which means.
 
-    Where no control group can be made, they are stopped for the rest of each period, whether they had work or not: that
-    is harder on them.
+    If no control group can be made, they are stopped for the rest of each period, even if they were idle. That slows
+    them more.
     """
     for hold in (_version_2, _version_1):
         try:

@@ -4,17 +4,18 @@ import subprocess
 from typing import Final, NamedTuple
 
 from benchmarks.peers import REDIS, program
+from benchmarks.processes import leashed
 
 _KEY_NUMBER: Final = "__rand_int__"
 _PATIENCE: Final = 120.0
 
 
 class OutcomeError(Exception):
-    """redis-benchmark did not do its work. `str()` says what it said."""
+    """redis-benchmark failed. `str()` is its output."""
 
 
 class Outcome(NamedTuple):
-    """What redis-benchmark says about a run."""
+    """redis-benchmark's result of a run."""
 
     per_second: float
     average_ms: float
@@ -26,9 +27,9 @@ class Outcome(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What is sent to keys that begin with a prefix, by so many connections, so many at once.
+    """A load: commands to keys with a prefix, by a number of connections, with a pipeline length.
 
-    SET or GET; a MIX of them is for `pipelining`.
+    SET or GET; the mixes of them are for `pipelining`, see `measuring`.
     """
 
     command: str
@@ -52,7 +53,7 @@ def run(port: int, work: Work, requests: int) -> Outcome:
     if work.command == "SET":  # its value from standard input: it may be longer than an argument may
         command.append("-x")
     done = subprocess.run(
-        [*command, *arguments], input=work.payload, capture_output=True, timeout=_PATIENCE, check=False
+        leashed([*command, *arguments]), input=work.payload, capture_output=True, timeout=_PATIENCE, check=False
     )
     if done.returncode:
         raise OutcomeError(done.stderr.decode(errors="replace")[-500:] or f"exit code {done.returncode}")

@@ -1,4 +1,4 @@
-"""Where results go: one JSON file for each benchmark, with what it takes to judge them."""
+"""Writes the results: one JSON file for each benchmark, with the facts about the machine."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def write(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], **mor
 def _circumstances() -> dict[str, Any]:
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(Path(__file__).parent),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"},
         "versions": {
             "python": platform.python_version(),
@@ -37,9 +37,9 @@ def _circumstances() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
-    """The commit that is checked out, `+` where the tree differs from it; `unknown` outside a checkout."""
-    git = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+")
+def commit(checkout: Path) -> str:
+    """The commit that is checked out there, `+` where the tree differs; `unknown` outside a checkout."""
+    git = ("git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--dirty=+")
     try:
         return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""What one would write in place of the proxy: a small HTTP service that puts JSON into Flask's cache.
+"""An alternative to the proxy: a small HTTP service that puts JSON into Flask's cache.
 
 Served by uvicorn: `python -m benchmarks.sidecar PORT REDIS_PORT PREFIX`.
 """
@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 
 def application(cache: RedisCache) -> Starlette:
-    """PUT /KEY stores what its body says. The cache blocks: for so short a time a thread would cost more."""
+    """PUT /KEY stores its body. The cache blocks the loop, but a thread would cost more than this short time."""
 
     async def put(request: Request) -> Response:
         cache.set(request.path_params["key"], json.loads(await request.body()), 300)

@@ -1,4 +1,4 @@
-"""Whether the proxy grows with what passes through it: the same mixed work again and again, its memory after each part.
+"""Does the proxy grow with its traffic? The same mixed work again and again, with its memory after each part.
 
 Clients come and go, pipeline, hold transactions, are refused, get errors, and have large values converted.
 """
@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from benchmarks.proxied import Client, Proxied
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 
 _MIB: Final = 1024 * 1024
 _LARGE: Final = json.dumps(["x" * 100] * 2000).encode()

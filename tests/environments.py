@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PYTHON = (3, 11)
-"""What the environments are pinned for: it runs the oldest libraries still, and the newest."""
+"""The Python version of the environments. It still runs the oldest libraries, and the newest ones too."""
 
 _BUILD_DEADLINE = 600.0
 
@@ -28,7 +28,7 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What is installed, and nothing else is: every requirement is pinned, none brings others."""
+    """A virtual environment. Every requirement is pinned, and no other package is installed."""
 
     name: str
     requirements: list[str]

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from proxy import engine
-from proxy.engine import VARIABLE, choose
+from proxy.engine import REFERENCE, VARIABLE, Engine, choose
 
 EXTENSION = ModuleType("extension")
 MISSING = "the native engine is not installed"
@@ -44,13 +44,22 @@ def test_an_engine_that_cannot_run_is_an_error_that_says_what_to_do(wanted: str,
     assert all(word in choice.error for word in words)
 
 
+def test_an_engine_has_the_extensions_functions_or_those_of_the_reference() -> None:
+    native = ModuleType("native")
+    native.bulks = len  # type: ignore[attr-defined]
+    native.Codec = dict  # type: ignore[attr-defined]
+    assert (Engine(native).of("bulks", sum), REFERENCE.of("bulks", sum)) == (len, sum)
+    assert (Engine(native).codec(payload="json"), REFERENCE.codec(payload="json")) == ({"payload": "json"}, None)
+    assert (Engine(native).is_native, REFERENCE.is_native) == (True, False)
+
+
 def run(*arguments: str, wanted: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "proxy", *arguments],
         env=os.environ | {VARIABLE: wanted},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -1,6 +1,7 @@
-"""How things look on a terminal: values in colour, keys that cannot harm it, and a bar for what takes long.
+"""Output: coloured values, escaped keys and a progress bar on a terminal; unchanged bytes elsewhere.
 
-What was stored may hold anything, a terminal's control sequences too: whatever is printed for people has them escaped.
+Stored bytes may contain a terminal's control sequences. On a terminal they are escaped. Elsewhere they go to programs
+and stay unchanged: an escape could also make a line of `export` longer than `load` accepts.
 """
 
 import re
@@ -12,63 +13,45 @@ from typing import Any, Final, Self
 import click
 import msgspec
 
+from proxy.config.printable import json_text, printable
+
 _TOKEN: Final = re.compile(r'(?P<text>"(?:[^"\\]++|\\.)*+")(?P<colon>:?)|(?P<word>[^\s\[\]{},:"]++)')
 _LARGE: Final = 5000
-"""Steps from which on a bar is worth its place."""
-
-
-def printable(raw: bytes | str) -> str:
-    """Text that a terminal takes for text and nothing else, in one line: what is not is shown by its code."""
-    text = raw.decode(errors="surrogateescape") if isinstance(raw, bytes) else raw
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _code(char) for char in text)
-
-
-def _code(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # a byte that is no UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode() if not 0xD800 <= ord(char) < 0xE000 else "?"
+"""The number of steps from which on a bar is shown."""
 
 
 def pretty(payload: bytes) -> str:
-    """JSON over several lines, in colour (which click takes out where there is no terminal). Still JSON."""
+    """Indented JSON with colours. Click removes the colours if the output is not a terminal."""
     return _TOKEN.sub(_coloured, msgspec.json.format(payload, indent=2).decode())
 
 
 def _coloured(token: re.Match[str]) -> str:
     if token["text"] is None:
         return click.style(token["word"], fg="yellow")
-    text = token["text"] if token["text"].isprintable() else "".join(map(_escaped, token["text"]))
+    text = json_text(token["text"])
     if not token["colon"]:
         return click.style(text, fg="green")
     return click.style(text, fg="magenta" if text.startswith('"py/') else "blue") + ":"
 
 
-def _escaped(char: str) -> str:
-    return char if char.isprintable() else _as_units(char)
-
-
-def _as_units(char: str) -> str:
-    """JSON's escapes are UTF-16."""
-    units = char.encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
-
-
-def write(raw: bytes) -> None:
-    """Bytes to standard output, as they are."""
+def _write(raw: bytes) -> None:
     sys.stdout.buffer.write(raw)
 
 
+def write_line(document: bytes) -> None:
+    """Write a JSON document as one line. On a terminal, control characters are JSON escapes."""
+    _write((json_text(document.decode()).encode() if sys.stdout.isatty() else document) + b"\n")
+
+
 def write_object(fields: dict[str, Any]) -> None:
-    """An object in a line of its own, for machines."""
-    write(msgspec.json.encode(fields) + b"\n")
+    """Write an object as one line of JSON."""
+    write_line(msgspec.json.encode(fields))
 
 
 def write_payload(payload: bytes, is_json: bool) -> None:
-    """A payload (or any bytes) as it is; on a terminal in colour, or with whatever could harm that escaped."""
+    """Write a payload or other bytes unchanged. On a terminal, JSON is coloured and other bytes are escaped."""
     if not sys.stdout.isatty():
-        write(payload + b"\n" if is_json else payload)
+        _write(payload + b"\n" if is_json else payload)
     elif is_json:
         click.echo(pretty(payload))
     else:
@@ -77,12 +60,12 @@ def write_payload(payload: bytes, is_json: bool) -> None:
 
 
 def read(most: int) -> bytes:
-    """Standard input, or so much of it as shows that it is more than `most` bytes."""
+    """Read standard input, but at most `most` + 1 bytes: enough to see that it is too long."""
     return sys.stdin.buffer.read(most + 1)
 
 
 def duration(milliseconds: int | None) -> str:
-    """A time to live, for people: in seconds, or `none`."""
+    """A time to live in seconds, for people; "none" without expiry."""
     return "none" if milliseconds is None else f"{milliseconds / 1000:.10g}s"
 
 
@@ -92,17 +75,16 @@ def counted(number: int, noun: str) -> str:
 
 
 class Bar:
-    """A progress bar on stderr, if a person reads that and there is much to do; else nothing."""
+    """A progress bar on stderr. It appears only on a terminal, and only from `large` steps on."""
 
     def __init__(self, length: int, label: str, large: int = _LARGE) -> None:
-        """`length`: steps."""
+        """`length`: the number of all steps."""
         self._length = length
         self._label = label
         self._bar: Any = None
         self._shown = sys.stderr.isatty() and length >= large
 
     def __enter__(self) -> Self:
-        """Show it."""
         if self._shown:
             self._bar = click.progressbar(length=self._length, label=self._label, file=sys.stderr).__enter__()
         return self
@@ -110,22 +92,21 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End its line."""
         if self._bar is not None:
             self._bar.__exit__(kind, error, traceback)
 
     def update(self, steps: int) -> None:
-        """So many steps are done."""
+        """Add finished steps."""
         if self._bar is not None:
             self._bar.update(steps)
 
     def clear(self) -> None:
-        """Make place for a line on the same terminal; the next update draws the bar again."""
+        """Erase the bar, so that a line can be printed. The next update draws it again."""
         if self._bar is not None:
             click.echo("\r\033[K", nl=False, err=True)
 
     def track(self, parts: "Iterable[tuple[int, Any]]") -> "Iterable[Any]":
-        """What stands behind the steps of each part; the steps are taken once it has been dealt with."""
+        """Yield the second item of each pair. When the caller asks for the next one, add the first item's steps."""
         for steps, part in parts:
             yield part
             self.update(steps)

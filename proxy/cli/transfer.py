@@ -1,9 +1,8 @@
-"""`export` and `load`: a cache as lines of NDJSON, and back."""
+"""`export` and `load`: write a cache as lines of NDJSON, and store such lines."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -17,37 +16,48 @@ from proxy.cli.options import (
     json_option,
     json_policy,
     looking_with,
+    prefix_option,
     redis_of,
     settings_options,
 )
-from proxy.cli.output import Bar, counted, printable, write, write_object
-from proxy.cli.scanning import nothing, steps
-from proxy.inside import lines
-from proxy.inside.finding import find, lossless
-from proxy.inside.lines import LineError
-from proxy.inside.loading import BATCH_BYTES, BATCH_LINES, Reader, Ready, numbered
+from proxy.cli.output import Bar, counted, write_line, write_object
+from proxy.cli.scan import nothing, steps
+from proxy.config.printable import printable
+from proxy.inspection import ndjson
+from proxy.inspection.entries import find, lossless
+from proxy.inspection.loader import BATCH_BYTES, BATCH_LINES, Reader, Ready, numbered
+from proxy.inspection.ndjson import LineError
 
 if TYPE_CHECKING:
-    from proxy.inside.store import Store
+    from proxy.inspection.store import Store
 
 _LARGE_FILE = 1024 * 1024
-"""Bytes from which on a bar is worth its place."""
+"""The file size from which on a bar is shown, in bytes."""
+
+_OBJECTS: Final = "; --objects writes objects too, for people and programs that only look"
 
 
 @click.command(epilog=STATUS, short_help="Write the cache as lines of JSON.")
 @settings_options
+@prefix_option
+@click.option("--objects", is_flag=True, help="Write objects of the app's classes too, although `load` refuses them.")
 @click.argument("pattern", type=BYTES, required=False)
-def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> None:
-    """Write every managed value whose key matches PATTERN (without one, all of them), for `load` to read.
+def export(
+    config: Path | None, upstream: str | None, prefix: tuple[str, ...], objects: bool, pattern: bytes | None
+) -> None:
+    """Write every managed value whose key matches PATTERN, for `load` to read. Without PATTERN, write all.
 
-    A line each: {"key": ..., "ttl": seconds, "value": ...}. Values keep all their types, as tags; a ttl is left out
-    where there is none; a key that is not UTF-8 is {"py/bytes": "<base64>"}. What cannot be decoded is named on stderr
-    and left out.
+    Each value is a line: {"key": ..., "ttl": seconds, "value": ...}. Values keep all their types, as tags. A value
+    without expiry has no ttl. A key that is not UTF-8 is {"py/bytes": "<base64>"}. Values that cannot be decoded or
+    written back are left out: an object of a class of the app, for example. Then the keys and the reasons are printed
+    on stderr, and the exit status is 1. With --objects, such objects are written as {"py/instance": ...}, for people
+    and programs that only look.
     """
-    settings = looking_with(config, upstream)
+    settings = looking_with(config, upstream, prefix)
     policy = json_policy(settings)
-    reader = lossless(policy.limits.codec)
+    reader = lossless(policy.limits.codec, read_classes=("*",) if objects else ())
     written = left_out = 0
+    hint = ""
     with redis_of(settings) as store, Bar(there := store.count(), "exporting") as bar:
         for keys in bar.track(steps(store, settings, policy, pattern)):
             for entry in store.look([key for key in keys if policy.match(key) is not None]):
@@ -56,28 +66,33 @@ def export(config: Path | None, upstream: str | None, pattern: bytes | None) -> 
                     bar.clear()
                     complain(f"{printable(entry.key)}: left out: {found.fault}")
                     left_out += 1
+                    hint = _OBJECTS if found.is_unwritable else hint
                 else:
-                    write(lines.write(lines.Line(entry.key, found.payload, entry.ttl)) + b"\n")
+                    write_line(ndjson.write(ndjson.Line(entry.key, found.payload, entry.ttl)))
                     written += 1
     if left_out:
-        fail(f"{counted(written, 'line')} written, {counted(left_out, 'key')} left out", NO)
+        fail(f"{counted(written, 'line')} written, {counted(left_out, 'key')} left out{hint}", NO)
     if not written:
         complain(nothing("managed key", store, there, policy, pattern))
 
 
-@click.command(epilog=STATUS, short_help="Store what export has written.")
+@click.command(epilog=STATUS, short_help="Store the lines that export has written.")
 @settings_options
+@prefix_option
 @json_option
+@click.option("--from-line", type=click.IntRange(1), default=1, metavar="N", help="Begin with this line.")
+@click.option("--keep-going", is_flag=True, help="Report invalid lines and continue, instead of stopping at the first.")
+@click.option("--dry-run", is_flag=True, help="Validate every line and store nothing. Redis is not needed.")
 @click.option(
-    "--from-line", type=click.IntRange(1), default=1, metavar="N", help="Go on here: leave out what is above."
+    "--all-tags",
+    is_flag=True,
+    help="Accept every tag, markup and responses too, even if no rule does. Only for files you trust.",
 )
-@click.option("--keep-going", is_flag=True, help="Name bad lines and go on, instead of stopping at the first.")
-@click.option("--dry-run", is_flag=True, help="Validate every line, and write nothing. Redis is not needed.")
-@click.option("--all-tags", is_flag=True, help="Take markup and responses where no rule does: for files you trust.")
 @click.argument("file", type=click.File("rb"))
 def load(
     config: Path | None,
     upstream: str | None,
+    prefix: tuple[str, ...],
     as_json: bool,
     from_line: int,
     keep_going: bool,
@@ -85,16 +100,18 @@ def load(
     all_tags: bool,
     file: BinaryIO,
 ) -> None:
-    """Store the values in FILE (- is standard input): lines as `export` writes them, or your own to fill a cache.
+    """Store the values in FILE (- is standard input): lines that `export` wrote, or lines of your own.
 
-    Every line is validated by the rules before anything of it goes, and then stored by one SET: wholly, or not at all,
-    in place of what is there. The first bad line stops the load and is named with the line to go on from, once it is
-    mended. To load a line again does no harm.
+    Every line is validated by the rules first. A line with {"py/instance": ...} is invalid, because a writer who could
+    choose the class could run code in the app. Then one SET stores it whole, or not at all, in place of any old value.
+    The first invalid line stops the load. The error names the line to continue from, once it is corrected. It does no
+    harm to load a line again.
 
-    With --json, each bad line is {"line": N, "error": "..."}, and the last object says how far it has come, unless a
-    signal other than that of Ctrl-C ends it: {"stored": 2, "bad": 1, "next": 4} ("valid" for a dry run).
+    With --json, each invalid line is reported as {"line": N, "error": "..."}. The last object has the progress:
+    {"stored": 2, "bad": 1, "next": 4}. A dry run has "valid" instead of "stored". If a signal other than Ctrl-C's
+    ends the command, the last object is missing. Without --json, the number of stored lines is printed on stderr.
     """
-    settings = looking_with(config, upstream)
+    settings = looking_with(config, upstream, prefix)
     reader = Reader(json_policy(settings), all_tags)
     with Bar(_size(file), "loading", _LARGE_FILE) as bar:
         loading = _Loading(reader, bar, keep_going, as_json, "valid" if dry_run else "stored")
@@ -105,14 +122,14 @@ def load(
                 with redis_of(settings) as store:
                     loading.run(file, from_line, lambda batch: _write(store, batch))
         except KeyboardInterrupt:
-            fail(f"interrupted: go on with --from-line {loading.next}", NO)
+            fail(f"interrupted: continue with --from-line {loading.next}", NO)
         finally:
             loading.conclude()
     loading.end()
 
 
 def _size(file: BinaryIO) -> int:
-    """Bytes that are still to be read; 0: that is not known."""
+    """The number of bytes that are left to read. 0 if it is unknown."""
     if not file.seekable():
         return 0
     here = file.tell()
@@ -122,24 +139,24 @@ def _size(file: BinaryIO) -> int:
 
 
 def _write(store: "Store", batch: list[Ready]) -> list[str | None]:
-    """Raises StoreError with the line to go on from."""
-    from proxy.inside.store import StoreError, Write
+    """Store a batch. Raises StoreError with the line to continue from."""
+    from proxy.inspection.store import StoreError, Write
 
     try:
         return store.write([Write(ready.key, ready.stored, ready.ttl) for ready in batch])
     except StoreError as error:
         said = str(error)
         end = "" if said.endswith("?") else "."
-        raise StoreError(f"{said}{end} Then go on with --from-line {batch[0].number}") from None
+        raise StoreError(f"{said}{end} Then continue with --from-line {batch[0].number}") from None
 
 
 class _Loading:
-    """How far a load has come."""
+    """The state of a load."""
 
     def __init__(self, reader: Reader, bar: Bar, keep_going: bool, as_json: bool, done: str) -> None:
-        """`done`: what good lines are in the end."""
+        """`done`: "stored" or "valid", the word for a good line."""
         self.next = 1
-        """The first line that is not known to be done."""
+        """The first line that may not be done yet."""
         self._done = done
         self._reader = reader
         self._bar = bar
@@ -151,7 +168,7 @@ class _Loading:
         self._write: Callable[[list[Ready]], list[str | None]]
 
     def run(self, file: BinaryIO, start: int, put: Callable[[list[Ready]], list[str | None]]) -> None:
-        """Store the lines from `start` on. `put`: stores a batch; for each line what was said against it, or None."""
+        """Store the lines from `start` on. `put` stores a batch and returns an error or None for each line."""
         self._write = put
         self.next = self._start = start
         for number, raw, length in numbered(file, self._reader.longest):
@@ -162,17 +179,17 @@ class _Loading:
         self._flush()
 
     def conclude(self) -> None:
-        """Tell machines how far it has come."""
+        """With --json, print the object with the progress."""
         if self._as_json:
             write_object({self._done: self._good, "bad": self._bad, "next": self.next})
 
     def end(self) -> None:
-        """Tell people how it went; with bad lines, end the command."""
+        """Print the result for people. If there were bad lines, end the command with 1."""
         if self._bad:
             fail(f"{counted(self._good, 'line')} {self._done}, {self._bad} bad", NO)
         if self._start > self._last + 1:
             fail(f"--from-line {self._start}: the file ends with line {self._last}")
-        if sys.stderr.isatty():
+        if not self._as_json:
             complain(f"{counted(self._good, 'line')} {self._done}")
 
     def _take(self, number: int, raw: bytes) -> None:
@@ -180,7 +197,7 @@ class _Loading:
             ready = self._reader.ready(number, raw)
         except LineError as error:
             if not self._keep_going:
-                self._flush()  # what stands above it
+                self._flush()  # store the lines above it first
             self._refused(number, str(error), NO)
             return
         self._batch.append(ready)
@@ -209,6 +226,6 @@ class _Loading:
         if not self._keep_going:
             self.next = number
             so_far = f"{self._done.capitalize()} so far: {counted(self._good, 'line')}"
-            fail(f"{said}. {so_far}; go on with --from-line {number}", status)
+            fail(f"{said}. {so_far}; continue with --from-line {number}", status)
         if not self._as_json:
             complain(said)

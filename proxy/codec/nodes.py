@@ -1,14 +1,25 @@
-"""What a stored value is made of while it is between pickle and payload.
+"""Nodes: the parts of a stored value between pickle and payload.
 
-None, bool, int, float, str, bytes, bytearray, list, tuple and dict stand for themselves; the rest are the
-inert stand-ins below. None of them is ever hashed or compared by content: a dict's string keys are plain
-strings (CPython hashes those with a secret key), any other key is wrapped in `Key`, which hashes by identity.
+None, bool, int, float, str, bytes, bytearray, list, tuple and dict stand for themselves. All other types are the inert
+classes below. The code never hashes or compares nodes by content. String keys of a dict are plain strings, which
+CPython hashes with a secret key. Any other key is wrapped in `Key`, which hashes by identity.
 """
 
+from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
 Node: TypeAlias = Any
-"""One of the types above. Any, because the types are recursive and the machine checks each by itself."""
+"""One of the types above. `Any`, because the types are recursive and the machine checks each at run time."""
+
+
+UNKNOWN: Final = object()
+"""The value of a field that has not been computed yet."""
+
+
+class OldBytes(bytes):
+    """A str of Python 2 that is not ASCII."""
+
+    __slots__ = ()
 
 
 class Key:
@@ -22,66 +33,106 @@ class Key:
 
 
 class Symbol:
-    """A class or function by its name. It is never imported. There is one for each name, in `shapes`."""
+    """A class or function, only by its name. It is never imported. A machine has one object for each name."""
 
-    __slots__ = ("module", "name")
+    __slots__ = ("module", "name", "text")
 
     def __init__(self, module: str, name: str) -> None:
-        """`module` and `name`: as Python 3 calls them."""
+        """`module` and `name`: as in the pickle. CPython's table maps names of Python 2."""
         self.module = module
         self.name = name
+        self.text = f"{module}.{name}"
+        """The dotted name."""
 
     def __str__(self) -> str:
-        """As in an import."""
-        return f"{self.module}.{self.name}"
+        """The dotted name."""
+        return self.text
 
 
 class Collection:
-    """A set, frozenset or OrderedDict: `tag` says which; `items` is a list, or a dict for the last."""
+    """A container of the standard library: its tag, and its items as a list or dict."""
 
-    __slots__ = ("items", "tag")
+    __slots__ = ("items", "more", "tag")
 
-    def __init__(self, tag: str, items: Node) -> None:
-        """`tag`: `py/set`, `py/frozenset` or `py/ordereddict`."""
+    def __init__(self, tag: str, items: Node, more: str | int | None = None) -> None:
+        """`items`: a list for `py/set`, `py/frozenset` and `py/deque`; a dict for `py/ordereddict`, `py/counter` and
+        `py/defaultdict`. `more`: the `maxlen` of a deque, or the factory of a defaultdict.
+        """
         self.tag = tag
         self.items = items
+        self.more = more
 
 
 class Scalar(NamedTuple):
-    """A value of a known class without parts of its own: `content` is what stands under its tag."""
+    """A value of a known class that is not a container. `content` is the content of its tag."""
 
     tag: str
     content: Any
     parts: int = 0
-    """What it was put together from, beyond a fixed few: a Response's headers and pieces of its body."""
+    """Number of parts beyond a fixed few: the headers of a Response and the pieces of its body."""
+
+
+class Damaged(NamedTuple):
+    """An object of a known class in a form that its class never pickles. Presenting it is an error."""
+
+    symbol: Symbol
 
 
 class Zone(NamedTuple):
-    """A timezone: its offset from UTC."""
+    """A timezone, as a datetime needs it."""
 
-    offset: Any
-    """A datetime.timedelta, shorter than a day."""
+    offset: timedelta | None
+    """The offset from UTC, less than a day; None: the rules of `name` give it for each datetime."""
+    name: str | None = None
+    """The name in the time zone database; None: a zone with a fixed offset."""
 
 
 class Instance:
-    """An object made by NEWOBJ (or Python 2's _reconstructor), its state as BUILD gave it."""
+    """An object of any class, as its pickle describes it. The object itself is never created.
 
-    __slots__ = ("state", "symbol")
+    It is complete when the pickle ends. `unpickle.instances` computes the value that a reader gets.
+    """
 
-    def __init__(self, symbol: Symbol) -> None:
-        """`symbol`: the object's class."""
+    __slots__ = ("args", "is_called", "items", "kwargs", "pairs", "rest", "state", "symbol", "value", "zone")
+
+    def __init__(self, symbol: Symbol, args: tuple[Node, ...] = (), *, is_called: bool = False) -> None:
+        """`symbol`: its class, or the function that creates it. `is_called`: by REDUCE, which may call a function."""
         self.symbol = symbol
+        self.args = args
+        self.is_called = is_called
+        self.kwargs: dict[Any, Node] | None = None
         self.state: Node = None
+        """The argument of BUILD."""
+        self.items: list[Node] | None = None
+        """The items that APPEND, APPENDS and ADDITEMS add."""
+        self.pairs: dict[Any, Node] | None = None
+        """The pairs that SETITEM and SETITEMS add."""
+        self.zone: Zone | None = None
+        """The object as a timezone; None: not computed yet, or not a known timezone."""
+        self.value: Node = UNKNOWN
+        """The value that a reader gets."""
+        self.rest: Node = UNKNOWN
+        """The value without containers, for an object that contains itself."""
 
 
-TAGS: Final = frozenset(
+READ_ONLY_TAGS: Final = frozenset(
     {
-        *("py/bytes", "py/bytearray", "py/tuple", "py/set", "py/frozenset", "py/dict", "py/ordereddict"),
-        *("py/datetime", "py/date", "py/time", "py/timedelta", "py/decimal", "py/uuid", "py/complex"),
-        *("py/float", "py/int", "py/markup", "py/response"),
+        *("py/instance", "py/global", "py/cycle"),
+        *("py/numpy", "py/ndarray", "py/timestamp", "py/series", "py/dataframe"),
     }
 )
-"""The keys that mean a type; an object with any other key is plain data."""
+"""Tags of values that only the app can write. Writers must not use them."""
+
+TAGS: Final = READ_ONLY_TAGS | {
+    *("py/bytes", "py/bytearray", "py/tuple", "py/set", "py/frozenset", "py/dict", "py/ordereddict"),
+    *("py/datetime", "py/date", "py/time", "py/timedelta", "py/decimal", "py/uuid", "py/complex"),
+    *("py/float", "py/int", "py/markup", "py/response"),
+    *("py/counter", "py/defaultdict", "py/deque", "py/zoned"),
+}
+"""All tags: keys that name a type. An object with any other key is plain data."""
+
+RESERVED: Final = "py/"
+"""An object whose only key begins with this is never plain data: the key is a tag, or an error for writers."""
 
 CONTAINERS: Final = frozenset({list, dict, tuple, Collection, Instance})
-"""Types that can hold others, and so may be shared or deep."""
+"""Types that can hold other nodes, and so may be shared or nested."""

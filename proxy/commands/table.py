@@ -1,10 +1,10 @@
-"""The one table: every command of Redis 6.2 to 8.10 and of Valkey that we know, and what each means to us.
+"""The command table, pure data: the known commands of Redis 6.2 to 8.10 and Valkey, with their rows.
 
-Pure data. Names, key positions and flags follow COMMAND of a live Redis 7.0 (a test compares them, on 6.2
-too), and for later commands the published descriptions: `src/commands/*.json` of redis/redis and
-valkey-io/valkey, `commands.json` of RedisBloom, RediSearch, RedisJSON and RedisTimeSeries, the command pages
-of redis.io and valkey.io. A row refuses managed keys unless it says otherwise. A command that is not here
-(a later one, or that of another module) is looked up at the server when a client first sends it.
+Names, key positions and flags follow COMMAND of live servers. A test compares them on Redis 6.2, 7.0 and 8.2 and
+Valkey 9.1. Later commands follow the published descriptions: `src/commands/*.json` of redis/redis and
+valkey-io/valkey, `commands.json` of RedisBloom, RediSearch, RedisJSON and RedisTimeSeries, and the pages of redis.io
+and valkey.io. A row refuses managed keys unless it says otherwise. A command without a row, such as a later one, is
+looked up at the server when a client first sends it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,22 +17,25 @@ from .model import (
     Managed,
     Reply,
     Turn,
+    after,
     all_but_last,
     at,
+    compactions,
     counted,
     counted_pairs,
     first,
     first_and_after,
     first_two,
+    nested,
     no_keys,
     rest_after,
     since,
-    sort_patterns,
     streams,
     value_after_counted_key,
     value_after_key,
-    value_at,
 )
+from .pins import pin_of
+from .spread import spread_of
 
 _PASS, _TRANSCODE, _SAME_RULE = Managed.PASS, Managed.TRANSCODE, Managed.SAME_RULE
 
@@ -44,14 +47,13 @@ def _rows(
     managed: Managed = Managed.REFUSE,
     turn: Turn = Turn.NONE,
     access: Access = Access.OPEN,
+    reply: Reply = Reply.RAW,
     writes: bool = False,
     blocking: bool = False,
 ) -> list[Command]:
-    """One row for each of `names`, all alike."""
-    return [
-        Command(name.encode(), keys, managed=managed, turn=turn, access=access, writes=writes, blocking=blocking)
-        for name in names.split()
-    ]
+    """Equal rows for all `names`."""
+    row = Command(b"", keys, managed=managed, reply=reply, turn=turn, access=access, writes=writes, blocking=blocking)
+    return [replace(row, name=name.encode()) for name in names.split()]
 
 
 def _reads(names: str, keys: KeyFinder = first, *, managed: Managed = Managed.REFUSE) -> list[Command]:
@@ -63,14 +65,14 @@ def _writes(names: str, keys: KeyFinder = first, *, managed: Managed = Managed.R
 
 
 def _waits(names: str, keys: KeyFinder) -> list[Command]:
-    """Writes that block until there is something to take."""
+    """Rows for writes that block until an element can be removed."""
     return _rows(names, keys, writes=True, blocking=True)
 
 
 def _with_options(
     rows: Iterable[Command], options: Mapping[bytes, int], unknown: str = "ERR syntax error"
 ) -> Iterable[Command]:
-    """`rows` with options behind their two arguments."""
+    """`rows` with options after their first two arguments."""
     return [replace(row, options=options, options_from=3, unknown_option=unknown) for row in rows]
 
 
@@ -78,11 +80,21 @@ def _admin(names: str, keys: KeyFinder = no_keys, *, writes: bool = False) -> li
     return _rows(names, keys, access=Access.ADMIN, writes=writes)
 
 
+def _unnamed(rows: Iterable[Command]) -> list[Command]:
+    """`rows` that write without naming keys."""
+    return [replace(row, writes_unnamed=True) for row in rows]
+
+
+def _of_another_type(row: Command) -> Command:
+    inner = {name: replace(each, of_another_type=True) for name, each in (row.subcommands or {}).items()}
+    return replace(row, of_another_type=True, subcommands=inner or None)
+
+
 def _container(name: str, *groups: Iterable[Command], keys: KeyFinder = no_keys) -> Command:
-    """A command with subcommands. Its own row, for unknown ones, is as guarded as the worst of the known."""
+    """A command with subcommands. Its own row, for unknown subcommands, is as restricted as the strictest known one."""
     parent = name.encode()
     subcommands = {row.name: replace(row, name=parent + b"|" + row.name) for group in groups for row in group}
-    guarded = any(row.access is Access.ADMIN for row in subcommands.values())
+    guarded = any(row.access in (Access.ADMIN, Access.CLUSTER) for row in subcommands.values())
     return Command(parent, keys, access=Access.ADMIN if guarded else Access.OPEN, subcommands=subcommands)
 
 
@@ -94,12 +106,12 @@ _COMPARISONS = frozenset({b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"})
 
 
 def _stores(name: bytes, value_index: int, reply: Reply = Reply.RAW) -> Command:
-    return Command(name, first, _TRANSCODE, value_at(value_index), reply, writes=True)
+    return Command(name, first, _TRANSCODE, reply=reply, writes=True, value_index=value_index)
 
 
 _VALUES = (
     Command(
-        b"SET", first, _TRANSCODE, value_at(2), Reply.VALUE_IF_GET,
+        b"SET", first, _TRANSCODE, reply=Reply.VALUE_IF_GET, value_index=2,
         options={**_SET_OPTIONS, b"GET": 0}, refused_options=_COMPARISONS, writes=True,
     ),
     _stores(b"SETNX", 2),
@@ -122,11 +134,12 @@ _VALUES = (
 
 # DELEX without a condition would be harmless, but DEL does the same.
 _STRINGS = (
-    *_writes("INCR DECR INCRBY DECRBY", managed=_PASS),
+    *(replace(row, counts=True) for row in _writes("INCR DECR INCRBY DECRBY", managed=_PASS)),
     *_writes("APPEND SETRANGE INCRBYFLOAT INCREX SETBIT BITFIELD PFADD DELEX DELIFEQ"),
     *_writes("PFMERGE", since(1)),
     *_writes("BITOP", since(2)),
-    *_reads("STRLEN GETRANGE SUBSTR GETBIT BITCOUNT BITPOS BITFIELD_RO DIGEST"),
+    *_reads("STRLEN", managed=_PASS),
+    *_reads("GETRANGE SUBSTR GETBIT BITCOUNT BITPOS BITFIELD_RO DIGEST"),
     *_reads("PFCOUNT", since(1)),
     *_reads("LCS", first_two),
     *_reads("STRALGO", rest_after(b"KEYS", options_at=2)),
@@ -134,6 +147,7 @@ _STRINGS = (
     *_admin("PFSELFTEST"),
 )
 
+_SORTED_BY = after(b"BY", b"GET", options_at=2)
 _EXPIRY_CONDITIONS = {b"NX": 0, b"XX": 0, b"GT": 0, b"LT": 0}
 
 _KEYS = (
@@ -147,8 +161,8 @@ _KEYS = (
     *_writes("RENAME RENAMENX", first_two, managed=_SAME_RULE),
     *_with_options(_writes("COPY", first_two, managed=_SAME_RULE), {b"DB": 1, b"REPLACE": 0}),
     *_writes("RESTORE RESTORE-ASKING"),
-    Command(b"SORT", first_and_after(b"STORE", options_at=2), patterns=sort_patterns, writes=True),
-    Command(b"SORT_RO", first, patterns=sort_patterns),
+    Command(b"SORT", first_and_after(b"STORE", options_at=2), patterns=_SORTED_BY, writes=True),
+    Command(b"SORT_RO", first, patterns=_SORTED_BY),
     *_reads("EXISTS TOUCH", since(1), managed=_PASS),
     *_reads("TTL PTTL EXPIRETIME PEXPIRETIME TYPE", managed=_PASS),
     *_reads("DUMP"),
@@ -169,8 +183,8 @@ _KEYS = (
 
 _DATABASES = (
     *_reads("KEYS SCAN CLUSTERSCAN RANDOMKEY DBSIZE", no_keys),
-    *_writes("FLUSHDB FLUSHALL SWAPDB", no_keys),
-    *_admin("SFLUSH TRIMSLOTS", writes=True),
+    *_unnamed(_writes("FLUSHDB FLUSHALL SWAPDB", no_keys)),
+    *_unnamed(_admin("SFLUSH TRIMSLOTS", writes=True)),
 )
 
 _HASHES = (
@@ -267,7 +281,8 @@ _MODULES = (
     *_reads("JSON.GET JSON.TYPE JSON.RESP JSON.STRLEN JSON.OBJKEYS JSON.OBJLEN JSON.ARRINDEX JSON.ARRLEN"),
     *_reads("JSON.MGET", all_but_last),
     *_reads("JSON.DEBUG", since(2)),
-    *_writes("TS.CREATE TS.ALTER TS.ADD TS.INCRBY TS.DECRBY TS.DEL"),
+    *_writes("TS.CREATE TS.ALTER TS.DEL"),
+    *(replace(row, patterns=compactions) for row in _writes("TS.ADD TS.INCRBY TS.DECRBY")),
     *_writes("TS.CREATERULE TS.DELETERULE", first_two),
     *_reads("TS.GET TS.INFO TS.RANGE TS.REVRANGE"),
     *_reads("TS.NRANGE TS.NREVRANGE", counted(1)),
@@ -275,10 +290,14 @@ _MODULES = (
     *_rows("TS.READ", first, blocking=True),
 )
 
+# KeyDB flags even the write as a mere read.
+_KEYDB = (*_writes("KEYDB.NHSET", nested), *_reads("KEYDB.NHGET", nested))
+
 # Indexes and dictionaries are no keys; suggestions and (in the old commands) documents are.
 _SEARCH = (
     *_writes("FT.CREATE FT.ALTER FT.DROP FT.DROPINDEX FT.SYNADD FT.SYNUPDATE FT.DICTADD FT.DICTDEL", no_keys),
     *_writes("FT.ALIASADD FT.ALIASDEL FT.ALIASUPDATE", no_keys),
+    *_writes("FT._CREATEIFNX FT._ALTERIFNX FT._DROPIFX FT._DROPINDEXIFX FT._ALIASADDIFNX FT._ALIASDELIFX", no_keys),
     *_writes("FT.SUGADD FT.SUGDEL"),
     *_writes("FT.ADD FT.ADDHASH FT.DEL FT.SAFEADD FT.SETPAYLOAD", at(2)),
     *_reads("FT.AGGREGATE FT.HYBRID FT.SEARCH FT.PROFILE FT.EXPLAIN FT.EXPLAINCLI FT.SPELLCHECK", no_keys),
@@ -287,18 +306,20 @@ _SEARCH = (
     *_reads("FT.GET", at(2)),
     *_reads("FT.MGET", since(2)),
     _container("FT.CURSOR", _rows("DEL GC PROFILE READ")),
-    # Flagged as mere reads, so that a look-up at the server would let them through.
+    # Redis flags them as reads, so without these rows a lookup at the server would allow them.
     _container("FT.CONFIG", _rows("GET HELP"), _admin("SET", writes=True)),
+    *_admin("FT._RESTOREIFNX", writes=True),
     *_admin("_FT.CONFIG _FT.DEBUG FT.DEBUG"),
 )
 
-# EXEC takes conditions on keys in Valkey's unstable branch: byte comparisons, so any argument may be a key.
+# In Valkey's unstable branch, EXEC has conditions that compare bytes of keys. So any argument may be a key.
 _CONVERSATION = (
     *_rows("MULTI", turn=Turn.MULTI),
     *_rows("EXEC", since(1), turn=Turn.EXEC),
     *_rows("DISCARD", turn=Turn.DISCARD),
     *_rows("WATCH", since(1), managed=_PASS, turn=Turn.WATCH),
-    *_rows("UNWATCH READONLY READWRITE ASKING", turn=Turn.STATE),
+    *_rows("UNWATCH", turn=Turn.STATE),
+    *_rows("READONLY READWRITE ASKING", turn=Turn.STATE, reply=Reply.CLUSTER),
     *_rows("HELLO", turn=Turn.HELLO),
     *_rows("AUTH", turn=Turn.AUTH),
     *_rows("SELECT", turn=Turn.SELECT),
@@ -308,7 +329,9 @@ _CONVERSATION = (
     *_rows("WAIT WAITAOF", blocking=True),
     _container(
         "CLIENT",
-        _rows("CACHING GETNAME GETREDIR ID INFO LIST NO-TOUCH SETINFO SETNAME", turn=Turn.STATE),
+        _rows("CACHING", turn=Turn.CLIENT_CACHING),
+        _rows("GETNAME GETREDIR ID INFO LIST NO-TOUCH SETINFO", turn=Turn.STATE),
+        _rows("SETNAME", turn=Turn.CLIENT_SETNAME),
         _rows("TRACKING TRACKINGINFO", turn=Turn.STATE),
         _rows("REPLY", turn=Turn.CLIENT_REPLY),
         _rows("HELP"),
@@ -327,17 +350,25 @@ _CHANNELS = (
 _SCRIPTS = (
     *_rows("EVAL EVALSHA FCALL", counted(2), access=Access.SCRIPT),
     *_reads("EVAL_RO EVALSHA_RO FCALL_RO", counted(2)),
-    _container("SCRIPT", _rows("EXISTS HELP LOAD SHOW"), _admin("DEBUG FLUSH KILL")),
+    # LOAD runs nothing and writes no key, and EVALSHA_RO needs it.
+    _container(
+        "SCRIPT",
+        _rows("EXISTS HELP LOAD SHOW"),
+        _unnamed(_admin("FLUSH")),
+        _admin("KILL"),
+        _rows("DEBUG", access=Access.NEVER),
+    ),
     _container(
         "FUNCTION",
         _rows("DUMP HELP LIST STATS"),
-        _admin("DELETE FLUSH LOAD RESTORE", writes=True),
+        _unnamed(_admin("DELETE FLUSH LOAD RESTORE", writes=True)),
         _admin("KILL"),
     ),
 )
 
 _SERVER = (
-    *_rows("INFO LASTSAVE ROLE"),
+    *_rows("INFO LASTSAVE"),
+    *_rows("ROLE", reply=Reply.ROLE),
     *_rows("MONITOR", turn=Turn.MONITOR),
     *_rows("REPLCONF SYNC PSYNC", access=Access.NEVER),
     *_rows("POST HOST:", access=Access.CLOSE),
@@ -351,11 +382,14 @@ _SERVER = (
     _container("BACKUP", _rows("HELP LIST STATUS"), _admin("ABORT CLEANUP SEAL START")),
     _container(
         "CLUSTER",
-        _rows("COUNT-FAILURE-REPORTS COUNTKEYSINSLOT GETKEYSINSLOT GETSLOTMIGRATIONS HELP INFO KEYSLOT LINKS"),
-        _rows("MYID MYSHARDID NODES REPLICAS SHARDS SLAVES SLOT-STATS SLOTS"),
-        _admin("ADDSLOTS ADDSLOTSRANGE BUMPEPOCH CANCELSLOTMIGRATIONS DELSLOTS DELSLOTSRANGE FAILOVER"),
-        _admin("FLUSHSLOT FLUSHSLOTS FORGET MEET MIGRATESLOTS MIGRATION REPLICATE RESET SAVECONFIG"),
-        _admin("SET-CONFIG-EPOCH SETSLOT SYNCSLOTS"),
+        _rows("HELP"),
+        _rows("KEYSLOT", reply=Reply.CLUSTER),
+        _rows("COUNT-FAILURE-REPORTS COUNTKEYSINSLOT GETKEYSINSLOT GETSLOTMIGRATIONS INFO LINKS", reply=Reply.NODES),
+        _rows("MYID MYSHARDID NODES REPLICAS SHARDS SLAVES SLOT-STATS SLOTS", reply=Reply.NODES),
+        _rows("ADDSLOTS ADDSLOTSRANGE BUMPEPOCH CANCELSLOTMIGRATIONS DELSLOTS DELSLOTSRANGE", access=Access.CLUSTER),
+        _rows("FLUSHSLOT", access=Access.CLUSTER, writes=True),
+        _rows("FAILOVER FLUSHSLOTS FORGET MEET MIGRATESLOTS MIGRATION REPLICATE", access=Access.CLUSTER),
+        _rows("RESET SAVECONFIG SET-CONFIG-EPOCH SETSLOT SYNCSLOTS", access=Access.CLUSTER),
     ),
     _container("COMMAND", _rows("COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST")),
     _container("COMMANDLOG", _rows("GET HELP LEN"), _admin("RESET")),
@@ -366,18 +400,26 @@ _SERVER = (
     _container("SLOWLOG", _rows("GET HELP LEN"), _admin("RESET")),
 )
 
+_OTHER_TYPES = (
+    *_HASHES, *_LISTS, *_SETS, *_SORTED_SETS, *_GEO, *_STREAMS, *_ARRAYS_AND_VECTORS, *_MODULES, *_KEYDB, *_SEARCH,
+)  # fmt: skip
 _FAMILIES = (
-    _VALUES, _STRINGS, _KEYS, _DATABASES, _HASHES, _LISTS, _SETS, _SORTED_SETS, _GEO, _STREAMS,
-    _ARRAYS_AND_VECTORS, _MODULES, _SEARCH, _CONVERSATION, _CHANNELS, _SCRIPTS, _SERVER,
+    _VALUES, _STRINGS, _KEYS, _DATABASES, tuple(map(_of_another_type, _OTHER_TYPES)),
+    _CONVERSATION, _CHANNELS, _SCRIPTS, _SERVER,
 )  # fmt: skip
 
 
 def _named() -> dict[bytes, Command]:
-    rows = {row.name: row for family in _FAMILIES for row in family}
-    for row in tuple(rows.values()):
-        for subcommand in (row.subcommands or {}).values():
-            rows[subcommand.name] = subcommand
+    rows: dict[bytes, Command] = {}
+    for row in (row for family in _FAMILIES for row in family):
+        inner = {name: _with_columns(subcommand) for name, subcommand in (row.subcommands or {}).items()}
+        rows[row.name] = replace(_with_columns(row), subcommands=inner or None)
+        rows |= {subcommand.name: subcommand for subcommand in inner.values()}
     return rows
+
+
+def _with_columns(row: Command) -> Command:
+    return replace(row, spread=spread_of(row), pin=pin_of(row))
 
 
 #: Every row by its upper-case name, `PARENT|SUB` for subcommands.

@@ -1,6 +1,6 @@
-"""Where we listen and where Redis is: text to typed places. Nothing is resolved or dialled here.
+"""Addresses of listeners and of Redis: text to typed values. This module resolves no names and opens no connections.
 
-Every parser raises ValueError with the reason alone; it never repeats its input, which may hold a password.
+Every parser raises ValueError with the reason alone. The reason never repeats the input, which may hold a password.
 """
 
 import ipaddress
@@ -16,10 +16,11 @@ DEFAULT_PORT = 6379
 MAX_DATABASE = 2**31 - 1
 MAX_UNIX_PATH = 107  # bytes; sun_path of Linux, less its NUL
 
-_BIND_FORMS = "host:port, [ipv6]:port or unix:/path.sock"
+_BIND_FORMS = "host:port, [ipv6]:port, unix:/path.sock or fd:NAME"
 _UPSTREAM_FORMS = (
     "redis://host[:port][/db], rediss://..., unix:///path.sock[?db=N], "
-    "redis+sentinel://host[:port][,host[:port]...]/name[/db] or embedded"
+    "redis+sentinel://host[:port][,host[:port]...]/name[/db], redis-cluster://host[:port][,host[:port]...], "
+    "rediss-cluster://... or embedded"
 )
 SENTINEL_PORT = 26379
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  (compared with, never bound)
@@ -39,6 +40,15 @@ class UnixAddress(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"unix:{self.path}"
+
+
+class PassedAddress(Struct, frozen=True):
+    """The sockets that systemd opens and passes under this name. Their real addresses are known at the start."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"fd:{self.name}"
 
 
 class TcpTarget(Struct, frozen=True):
@@ -62,23 +72,48 @@ class UnixTarget(Struct, frozen=True):
 
 
 class SentinelTarget(Struct, frozen=True):
-    """The master that any of these sentinels knows by `name`."""
+    """The master with this `name`, as any of these sentinels knows it."""
 
     sentinels: tuple[TcpAddress, ...]
     name: str
     db: int
 
 
+class ClusterTarget(Struct, frozen=True):
+    """A Redis Cluster. Any node of it tells the others; `seeds` are the first nodes to ask."""
+
+    seeds: tuple[TcpAddress, ...]
+    tls: bool = False
+
+    @property
+    def db(self) -> int:
+        """A cluster has no other database."""
+        return 0
+
+
 class EmbeddedTarget(Struct, frozen=True):
-    """A Redis of our own, started and stopped with the proxy."""
+    """A Redis that the proxy itself starts and stops."""
 
 
 Address: TypeAlias = TcpAddress | UnixAddress
-Target: TypeAlias = TcpTarget | UnixTarget | SentinelTarget | EmbeddedTarget
+ListenerAddress: TypeAlias = Address | PassedAddress
+Target: TypeAlias = TcpTarget | UnixTarget | SentinelTarget | ClusterTarget | EmbeddedTarget
+
+
+def parse_listener(text: str) -> ListenerAddress:
+    """The address of a listener for clients."""
+    if not text.startswith("fd:"):
+        return parse_address(text)
+    name = text.removeprefix("fd:")
+    if not re.fullmatch(r"[!-9;-~]{1,255}", name):
+        raise ValueError(
+            "fd: needs the FileDescriptorName of a systemd socket: at most 255 ASCII characters, no spaces or colons"
+        )
+    return PassedAddress(name)
 
 
 def parse_address(text: str) -> Address:
-    """A place to listen on. Port 0 leaves the choice to the system."""
+    """An address to bind. With port 0 the system chooses the port."""
     if text.startswith("unix:"):
         path = _unix_path(text.removeprefix("unix:").removeprefix("//"))
         if not path.startswith("/"):
@@ -93,7 +128,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_upstream(url: str) -> Target:
-    """Where Redis is, from the text of `upstream.url`."""
+    """The target of the upstream, from the text of `upstream.url`."""
     if url == "embedded":
         return EmbeddedTarget()
     scheme, separator, rest = url.partition("://")
@@ -102,12 +137,12 @@ def parse_upstream(url: str) -> Target:
         raise ValueError(f"expected {_UPSTREAM_FORMS}")
     if "@" in rest:
         raise ValueError(
-            "a user or password has no place in the url: set upstream.username and upstream.password_file (or "
+            "the url must not hold a user or password: set upstream.username and upstream.password_file (or "
             "FLASK_CACHE_PROXY_UPSTREAM_USERNAME and FLASK_CACHE_PROXY_UPSTREAM_PASSWORD), or let clients send AUTH, "
             "which passes through"
         )
     if "#" in rest:
-        raise ValueError(f"a fragment (#) has no meaning here; expected {_UPSTREAM_FORMS}")
+        raise ValueError(f"the url must not hold a fragment (#); expected {_UPSTREAM_FORMS}")
     return read(rest)
 
 
@@ -137,11 +172,33 @@ def _sentinel_target(rest: str) -> SentinelTarget:
     return SentinelTarget(sentinels, name, _database(database) if database else 0)
 
 
+def _cluster_target(rest: str, tls: bool = False) -> ClusterTarget:
+    authorities, slash, _ = rest.partition("/")
+    if slash or "?" in rest:
+        raise ValueError("a cluster has no databases: the url ends after its hosts, as in redis-cluster://host:6379")
+    places = map(_host_and_port, authorities.split(","))
+    return ClusterTarget(tuple(TcpAddress(host, _dialled(port, DEFAULT_PORT)) for host, port in places), tls)
+
+
+def _tls_cluster_target(rest: str) -> ClusterTarget:
+    return _cluster_target(rest, tls=True)
+
+
+def parse_node(text: str) -> TcpAddress:
+    """The address of a node or of a proxy, as other machines dial it: host:port with a port from 1 to 65535."""
+    host, port = _host_and_port(text)
+    if port is None:
+        raise ValueError("expected host:port or [ipv6]:port: the port is missing")
+    return TcpAddress(host, _dialled(port, DEFAULT_PORT))
+
+
 _SCHEMES: dict[str, Callable[[str], Target]] = {
     "redis": _tcp_target,
     "rediss": _tls_target,
     "unix": _unix_target,
     "redis+sentinel": _sentinel_target,
+    "redis-cluster": _cluster_target,
+    "rediss-cluster": _tls_cluster_target,
 }
 
 
@@ -157,8 +214,10 @@ def _dialled(port: int | None, default: int) -> int:
     return default if port is None else port
 
 
-def overlap(one: Address, other: Address) -> bool:
-    """Whether both cannot be listened on at once. Host names are compared, not resolved."""
+def overlap(one: ListenerAddress, other: ListenerAddress) -> bool:
+    """Whether two listeners cannot have these addresses at once. Host names are compared, not resolved."""
+    if isinstance(one, PassedAddress) or isinstance(other, PassedAddress):
+        return one == other
     if isinstance(one, TcpAddress) and isinstance(other, TcpAddress):
         hosts = {one.host, other.host}
         same_host = len(hosts) == 1 or hosts & _WILDCARDS or ("localhost" in hosts and hosts <= _LOOPBACK)
@@ -168,12 +227,19 @@ def overlap(one: Address, other: Address) -> bool:
     return False
 
 
-def leads_to(target: Target, listener: Address) -> bool:
-    """Whether dialling the target reaches the listener, so that the proxy would talk to itself."""
-    if isinstance(target, EmbeddedTarget | SentinelTarget) or not overlap(target.address, listener):
+def leads_to(target: Target, listener: ListenerAddress) -> bool:
+    """Whether a connection to the target reaches the listener, so that the proxy would connect to itself."""
+    if isinstance(target, EmbeddedTarget | SentinelTarget):
+        return False
+    dialled: tuple[Address, ...] = target.seeds if isinstance(target, ClusterTarget) else (target.address,)
+    return any(_reaches(address, listener) for address in dialled)
+
+
+def _reaches(dialled: Address, listener: ListenerAddress) -> bool:
+    if not overlap(dialled, listener):
         return False
     elsewhere = isinstance(listener, TcpAddress) and listener.host in _WILDCARDS
-    return not elsewhere or (isinstance(target, TcpTarget) and target.host in _LOOPBACK | _WILDCARDS)
+    return not elsewhere or (isinstance(dialled, TcpAddress) and dialled.host in _LOOPBACK | _WILDCARDS)
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
@@ -188,7 +254,7 @@ def _ipv6(text: str) -> str:
     try:
         return str(ipaddress.IPv6Address(text))
     except ValueError:
-        raise ValueError("what stands in brackets is not an IPv6 address") from None
+        raise ValueError("the text in brackets is not an IPv6 address") from None
 
 
 def _name_or_ipv4(text: str) -> str:

@@ -1,8 +1,7 @@
-"""File, environment and flags to Settings, or to every error in them at once.
+"""Reads file, environment and flags into Settings, or reports all their errors at once.
 
-Each source is read into plain tables, value by value, against the types in `settings`; a later source
-replaces the values of an earlier one. What takes two values to judge (overlaps, duplicates) is judged on the
-result.
+Each source is read into plain tables. Each value is checked against its type in `settings`. A later source replaces the
+values of an earlier one. Checks that need two values (overlaps, duplicates) run on the result.
 """
 
 import tomllib
@@ -15,15 +14,16 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as shape
 
-from proxy.config import pairs
-from proxy.config.address import leads_to, overlap, parse_address, parse_upstream
-from proxy.config.settings import Settings, Upstream, parse_listen
+from proxy.config import cross_checks, prefixes
+from proxy.config.address import leads_to, overlap, parse_listener, parse_upstream
+from proxy.config.settings import Listener, Settings, Upstream, parse_listen
 from proxy.config.values import (
     Scalar,
     accepts,
     expected,
     fields_of,
     from_text,
+    meant,
     nearest,
     scalar,
     shown,
@@ -32,14 +32,20 @@ from proxy.config.values import (
 
 ENVIRONMENT_PREFIX = "FLASK_CACHE_PROXY_"
 
+_LISTEN_VARIABLE = "FLASK_CACHE_PROXY_LISTEN"  # as --listen; commas separate several listeners
+_SECRETS = {
+    "FLASK_CACHE_PROXY_LISTENER_PASSWORD": "password",
+    "FLASK_CACHE_PROXY_LISTENER_PASSWORD_FILE": "password_file",
+}  # for all listeners of --listen and of the variable
 _FLAG_TWINS = {"upstream": "UPSTREAM_URL", "log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT"}
-_INVALID = object()  # stands where a value was refused, so that no default takes its place
+_LIST_TWINS = {("admin", "hosts")}  # arrays that have a variable too, with commas between the entries
+_INVALID = object()  # marks a refused value, so that no default replaces it
 
 Table = dict[str, Any]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `errors` holds every reason, each with its source and key."""
+    """The configuration cannot be used. `errors` has every reason, each with its source and key."""
 
     def __init__(self, errors: Iterable[str]) -> None:
         self.errors = tuple(errors)
@@ -47,25 +53,30 @@ class ConfigError(Exception):
 
 
 class Flags(Struct, frozen=True, kw_only=True):
-    """What the command line sets; None is not given."""
+    """Settings from the command line. None: the flag is not given."""
 
     listen: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
     upstream: str | None = None
     log_level: str | None = None
     log_format: str | None = None
+    defaults: tuple[str, ...] = ()
+    """Other defaults, each as SECTION.KEY=VALUE. File, environment and the other flags override them."""
 
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Flags, *, serves: bool = True) -> Settings:
-    """The settings in force: flag before environment before file before default. Raises ConfigError.
+    """The effective settings: flags override the environment, which overrides the file. Raises ConfigError.
 
-    `serves`: False for who only wants rules and Redis; then it does not matter who could reach the listeners.
+    `serves`: False for commands that need only rules and Redis. Listeners are then not checked.
     """
     draft = _Draft()
     if file is not None:
         draft.read_file(file)
+    draft.read_defaults(flags.defaults)
     draft.read_environment(environ)
     draft.read_flags(flags)
     if serves:
+        draft.read_listener_password(environ)
         draft.compare_binds()
     draft.compare_rules()
     draft.compare_upstream()
@@ -77,23 +88,24 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Flags, *, serves:
 
 
 def environment_twins() -> dict[str, tuple[str, shape.Field]]:
-    """Each environment variable that is read, with the section and the field it sets."""
+    """The environment variables that `load` reads, each with its section and field."""
     return {
         f"{ENVIRONMENT_PREFIX}{section.name}_{field.name}".upper(): (section.name, field)
         for section in fields_of(Settings)
         if isinstance(section.type, shape.StructType)
         for field in section.type.fields
-        if not isinstance(field.type, shape.VarTupleType)
+        if not isinstance(field.type, shape.VarTupleType) or (section.name, field.name) in _LIST_TWINS
     }
 
 
 class _Draft:
-    """Tables as TOML would hold them, where each value came from, and what was wrong."""
+    """The tables as in TOML, the source of each value, and the errors."""
 
     def __init__(self) -> None:
         self.tables: Table = {}
         self.errors: list[str] = []
-        self._sources: dict[str, str] = {}  # by the whole key, as in "rule[2].keys"
+        self._sources: dict[str, str] = {}  # by the full key, as in "rule[2].keys"
+        self._listens_to_texts = False  # the listeners are those of --listen or the variable
 
     def read_file(self, file: Path) -> None:
         source = str(file)
@@ -108,66 +120,105 @@ class _Draft:
         else:
             self.tables = self._table(source, "", content, fields_of(Settings))
 
+    def read_defaults(self, texts: Iterable[str]) -> None:
+        """Set each SECTION.KEY=VALUE that the file leaves unset."""
+        twins = {f"{section}.{field.encode_name}": (section, field) for section, field in environment_twins().values()}
+        for text in texts:
+            key, separator, value = text.partition("=")
+            if key not in twins or not (separator and value):
+                reason = "expected KEY=VALUE" if key in twins else f"unknown key; {nearest(key, twins)}"
+                self.errors.append(f"--default: {toml_value(key)}: {reason}")
+            elif twins[key][1].encode_name not in self._section(twins[key][0]):
+                self._set("--default", twins[key], value)
+
     def read_environment(self, environ: Mapping[str, str]) -> None:
+        if text := environ.get(_LISTEN_VARIABLE):
+            self._listen_on(_LISTEN_VARIABLE, map(str.strip, text.split(",")))
+        if text := environ.get(prefixes.VARIABLE):
+            self._manage_in(prefixes.VARIABLE, text)
         for variable, twin in environment_twins().items():
             if text := environ.get(variable):
                 self._set(variable, twin, text)
 
     def read_flags(self, flags: Flags) -> None:
         if flags.listen:
-            self.tables["listener"] = [self._listen(number, text) for number, text in enumerate(flags.listen)]
+            self._listen_on("--listen", flags.listen)
+        if flags.prefix:
+            self._manage("--prefix", flags.prefix)
         twins = environment_twins()
         for name, variable in _FLAG_TWINS.items():
             if (text := getattr(flags, name)) is not None:
                 self._set(f"--{name.replace('_', '-')}", twins[ENVIRONMENT_PREFIX + variable], text)
 
+    def read_listener_password(self, environ: Mapping[str, str]) -> None:
+        """Give the variable's password to the listeners of the flag, of the variable, or to the default one."""
+        given = [variable for variable in _SECRETS if environ.get(variable)]
+        if len(given) > 1:
+            self.errors.append(f"{' and '.join(given)}: are set together; set only one of them")
+        elif given and self._has_tables_of_listeners():
+            self.errors.append(
+                f"{given[0]}: is for the listeners of --listen and {_LISTEN_VARIABLE}; set {_SECRETS[given[0]]} in "
+                "each [[listener]] of the file"
+            )
+        else:
+            for variable in given:
+                self._give_listeners(_SECRETS[variable], variable, environ[variable])
+
+    def _has_tables_of_listeners(self) -> bool:
+        """True if the listeners in effect are those of the file."""
+        return "listener" in self.tables and not self._listens_to_texts
+
+    def _give_listeners(self, key: str, variable: str, text: str) -> None:
+        (kind,) = (field.type for field in fields_of(Listener) if field.name == key)
+        entries = self._entries("listener", [{"bind": Settings().listener[0].bind}])
+        self.tables["listener"] = entries
+        for number, entry in enumerate(entries):
+            entry[key] = self._value(variable, f"listener[{number}].{key}", text, kind)
+
     def compare_binds(self) -> None:
-        """No two places to listen on may overlap, and Redis must not be one of them."""
+        """No two addresses of listeners may overlap, and Redis' address must not be one of them."""
         defaults = msgspec.to_builtins(Settings())
         listeners = self._entries("listener", list(defaults["listener"]))
         given = {f"listener[{number}].bind": entry.get("bind") for number, entry in enumerate(listeners)}
         given["admin.bind"] = self._section("admin").get("bind")
         binds = {key: bind for key, bind in given.items() if isinstance(bind, str)}
         for (first_key, first), (key, bind) in combinations(binds.items(), 2):
-            if overlap(parse_address(first), parse_address(bind)):
+            if overlap(parse_listener(first), parse_listener(bind)):
                 self._refuse(key, f"{toml_value(bind)} overlaps {first_key}, {toml_value(first)}")
         url = self._section("upstream").get("url", defaults["upstream"]["url"])
         for key, bind in binds.items():
-            if isinstance(url, str) and leads_to(parse_upstream(url), parse_address(bind)):
-                self._refuse(key, f"{toml_value(bind)} is upstream.url too: the proxy would talk to itself")
+            if isinstance(url, str) and leads_to(parse_upstream(url), parse_listener(bind)):
+                self._refuse(key, f"{toml_value(bind)} is upstream.url too: the proxy would connect to itself")
 
     def compare_rules(self) -> None:
-        """Names are unique, and content_type stands only where it means something."""
+        """Names are unique, and no key of a rule contradicts another."""
         owners: dict[str, str] = {}
         for number, rule in enumerate(self._entries("rule", [])):
             here = f"rule[{number}]"
             name = rule.get("name", rule.get("keys"))
             if isinstance(name, str) and (owner := owners.setdefault(name, here)) != here:
-                reason = f"{toml_value(name)} is the name of {owner} already (unless given, it is the keys)"
+                reason = f"{toml_value(name)} is already the name of {owner} (the default name is the keys)"
                 self._refuse(f"{here}.name", reason)
-            if "content_type" in rule and rule.get("as", "value") not in ("view", _INVALID):
-                self._refuse(f"{here}.content_type", 'may be set only where as = "view"')
+            for key, reason in cross_checks.rule_faults(rule):
+                self._refuse(f"{here}.{key}", reason)
 
     def compare_upstream(self) -> None:
         """Certificates have keys, and a user has a password."""
         upstream = self._section("upstream")
         url = upstream.get("url", Upstream().url)
         if isinstance(url, str):
-            for key, reason in pairs.upstream_faults(upstream, url):
+            for key, reason in cross_checks.upstream_faults(upstream, url):
                 self._refuse(f"upstream.{key}", reason)
 
     def compare_listeners(self) -> None:
-        """Certificates have keys; and a proxy that logs in to Redis by itself lets in only who may."""
+        """Certificates have keys. If the proxy logs in to Redis itself, every listener limits access."""
         upstream = self._section("upstream")
+        secret = "a password or password_file" if self._has_tables_of_listeners() else " or ".join(_SECRETS)
         for number, listener in enumerate(self._entries("listener", [{"bind": Settings().listener[0].bind}])):
-            for key, reason in pairs.listener_faults(listener):
+            for key, reason in cross_checks.listener_faults(listener, upstream.get("url", Upstream().url)):
                 self._refuse(f"listener[{number}].{key}", reason)
-            if pairs.holds_credentials(upstream) and not pairs.is_guarded(listener):
-                reason = (
-                    "needs a password or password_file, or to be a unix socket: the proxy logs in to Redis by itself "
-                    "(upstream.password), so that everyone who reaches this port would be in"
-                )
-                self._refuse(f"listener[{number}].bind", reason)
+            if cross_checks.holds_credentials(upstream) and not cross_checks.is_guarded(listener):
+                self._refuse(f"listener[{number}].bind", cross_checks.unguarded(secret))
 
     def _refuse(self, key: str, reason: str) -> None:
         owner = key.rpartition(".")[0]
@@ -190,18 +241,43 @@ class _Draft:
         key = f"{section}.{field.encode_name}"
         table[field.encode_name] = self._value(source, key, from_text(text, field.type), field.type)
 
-    def _listen(self, number: int, text: str) -> Table:
+    def _listen_on(self, source: str, texts: Iterable[str]) -> None:
+        self._listens_to_texts = True
+        self.tables["listener"] = [self._listen(source, number, text) for number, text in enumerate(texts)]
+
+    def _listen(self, source: str, number: int, text: str) -> Table:
         key = f"listener[{number}].bind"
-        self._sources[key] = "--listen"
+        self._sources[key] = source
         try:
             listener = parse_listen(text)
         except ValueError as error:
             self._refuse(key, f"{error}, got {shown(text)}")
             return {}
-        return {"bind": listener.bind, "payload": listener.payload}
+        types = {} if listener.types is None else {"types": listener.types}
+        return {"bind": listener.bind, "payload": listener.payload, **types}
+
+    def _manage_in(self, variable: str, text: str) -> None:
+        """Manage the prefixes in a variable. An empty one would manage every key, by a stray comma."""
+        given = list(map(str.strip, text.split(",")))
+        if "" in given:
+            self.errors.append(
+                f'{variable}: has an empty prefix, got {shown(text)}; only --prefix "" manages every key'
+            )
+        else:
+            self._manage(variable, given)
+
+    def _manage(self, source: str, given: Iterable[str]) -> None:
+        """Replace the rules by one rule for each prefix."""
+        self.tables["rule"] = []
+        for number, prefix in enumerate(prefixes.ordered(given)):
+            key = f"rule[{number}].keys"
+            self._sources[key] = source
+            if reason := prefixes.fault(prefix):
+                self._refuse(key, f"{reason}, got {shown(prefix)}")
+            self.tables["rule"].append({"keys": prefixes.glob_of(prefix)})
 
     def _value(self, source: str, key: str, value: Any, kind: shape.Type) -> Any:
-        """The value as it is to be kept, or _INVALID once the reason has been noted."""
+        """The value to keep, or _INVALID after the reason has been added to the errors."""
         self._sources[key] = source
         match kind:
             case shape.StructType(fields=fields) if isinstance(value, dict):
@@ -209,18 +285,24 @@ class _Draft:
             case shape.VarTupleType(item_type=item) if isinstance(value, list):
                 if value or not isinstance(item, shape.StructType):
                     return [self._value(source, f"{key}[{at}]", one, item) for at, one in enumerate(value)]
+            case shape.DictType(key_type=names, value_type=item) if isinstance(value, dict):
+                for name in value:
+                    self._value(source, f"{key}.{toml_value(name)}", name, names)
+                return {
+                    name: self._value(source, f"{key}.{toml_value(name)}", one, item) for name, one in value.items()
+                }
         return self._scalar(key, value, scalar(kind))
 
     def _scalar(self, key: str, value: Any, rule: Scalar) -> Any:
+        hint = ""
         try:
             if accepts(rule.kind, value):
                 return rule.parse(value)
-            reason = f"expected {expected(rule.kind)}"
+            reason, hint = f"expected {expected(rule.kind)}", meant(value, rule.kind)
         except ValueError as error:
             reason = str(error)
-        self._refuse(
-            key, f"{reason}, got {shown(rule.mask(value) if rule.is_secret or isinstance(value, str) else value)}"
-        )
+        given = shown(rule.mask(value) if rule.is_secret or isinstance(value, str) else value)
+        self._refuse(key, f"{reason}, got {given}{hint}")
         return _INVALID
 
     def _table(self, source: str, prefix: str, table: Table, fields: Iterable[shape.Field]) -> Table:

@@ -1,17 +1,17 @@
-"""The two ways a stream can be wrong: the client's fault, or the upstream's."""
+"""The errors for invalid bytes of a client and of Redis."""
 
 
 class ProtocolError(Exception):
-    """A client's bytes are not RESP: it gets `text` as an error reply, then the connection closes.
+    """A client's bytes are not RESP. The client gets `text` as an error reply, then the connection closes.
 
-    `text` is the reply without its leading `-` and its CRLF, in Redis' words where Redis has them
+    `text` is the reply without the leading `-` and the CRLF. It is Redis' own text if Redis has the same error
     (networking.c, processMultibulkBuffer and processInlineBuffer).
     """
 
     def __init__(self, text: str, limit: str = "") -> None:
         """`text`: one line, starting with the error code, such as `ERR Protocol error: ...`.
 
-        `limit`: the setting of ours that they are over, if it is that.
+        `limit`: the name of the exceeded setting in `[limits]`, if the error is a limit of the proxy.
         """
         super().__init__(text)
         self.text = text
@@ -19,4 +19,4 @@ class ProtocolError(Exception):
 
 
 class FramingError(Exception):
-    """The upstream's bytes cannot be framed with certainty: both sides close, nothing is guessed."""
+    """Redis' bytes are not valid RESP. Both sides close; the proxy never resynchronises."""

@@ -1,4 +1,4 @@
-"""Inline commands: a line of words, quoted as Redis' sdssplitargs (sds.c) reads them."""
+"""Inline commands: a line of words, with the quotes of Redis' sdssplitargs (sds.c)."""
 
 from proxy.resp.errors import ProtocolError
 

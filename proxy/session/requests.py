@@ -1,477 +1,448 @@
-"""The request half: client bytes -> upstream bytes, and an entry for each reply that they will bring.
+"""The request half: client bytes -> upstream bytes, and an entry for each reply that is owed for them.
 
-Contract: `feed` and `advance` never raise for anything a client sends. A request is forwarded as it stands,
-forwarded with its values encoded, or refused; to refuse is to send a poison in its place (GET without a key)
-whose error the reply half replaces: so a refusal takes its turn among the replies, and inside MULTI makes EXEC
-abort, as Redis' own errors do.
+Contract: `advance` never raises, whatever a client sends. A request is forwarded unchanged, forwarded with
+its values encoded, or refused. While `Conversation.wait` is set, no request is read, and later ones wait in order.
 
-`stall` says why nothing is being read: an answer outstanding, or a command whose meaning depends on replies that
-are not in yet. Requests behind it wait, in order.
+A generator handles a request that may take long, over several turns of the event loop. It yields the kind of its wait,
+and uses the policy with which it began. It sends no bytes before the whole request is checked and encoded.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
-from proxy.commands import VALID_NAME, Access, Command, Managed, Turn, find
+from proxy.commands import (
+    LONGEST_NAME,
+    MOST_WORDS,
+    Access,
+    Command,
+    Managed,
+    Reply,
+    Turn,
+    find,
+    is_valid_name,
+    usual,
+    word,
+)
 from proxy.policy import Policy, Rule
-from proxy.resp import ProtocolError, Request, RequestParser, writers
-from proxy.session import guarding, managed, words
-from proxy.session.allowance import Allowance
-from proxy.session.conversation import Conversation
+from proxy.resp import ProtocolError, Request, encode
+from proxy.session import error_texts, guard, large_requests, lookups, managed_keys
+from proxy.session.auth import Gate, excess
+from proxy.session.counters import Tally
 from proxy.session.effects import CommandInfo, Converted
-from proxy.session.encoding import Encoder, Encoding
-from proxy.session.entries import (
-    BLOCKING,
-    PASS,
-    Entry,
-    Hello,
-    Last,
-    Muted,
-    Opening,
-    Refusal,
-    ReplyMode,
-    SetReplyMode,
-    Setup,
-    Step,
-    Subscription,
-    Turning,
-)
-from proxy.session.gate import (
-    MOST_BYTES,
-    NOAUTH,
-    NOAUTH_EXEC,
-    NOAUTH_HELLO,
-    OK,
-    TOO_LONG,
-    WRONGPASS,
-    Gate,
-    excess,
-    without_login,
-)
-from proxy.session.runs import Runs
-from proxy.session.stall import Stall
-from proxy.session.tally import Tally
-from proxy.session.words import OURS
+from proxy.session.encoder import Encoder, Encoding
+from proxy.session.expected_replies import BLOCKING, PASS, SHOWN, Each, Entry, Opening
+from proxy.session.outbox import NO_RESP
+from proxy.session.refusals import Reason
+from proxy.session.reporter import culprit
+from proxy.session.state import Barrier, Conversation, Encode, Lookup, Mark, NextTurn, Steps, Work
+from proxy.session.state_commands import StateCommands
+from proxy.session.turn_budget import TurnBudget
+from proxy.session.ways import Way
 
 _BLOCK_IF_ASKED: Final = frozenset({b"XREAD", b"XREADGROUP"})
-_REFUSAL_STEPS: Final = 9
-"""What a refusal takes longer than what is forwarded."""
-_NO_RESP: Final = "protocol"
-_POISON: Final = writers.command(b"GET")
-_TOO_MUCH_QUEUED: Final = Refusal(
-    writers.error(f"{OURS}MULTI holds as many commands as it may ([limits] pending_commands and buffered_bytes)")
-)
-_REPLY_ON: Final = writers.command(b"CLIENT", b"REPLY", b"ON")
-_LONGEST_NAME: Final = 64
-"""No server has a command with a longer name (bytes): it is not asked about one."""
-
-_TURNING: Final = {
-    Turn.MULTI: Turning(Step.MULTI),
-    Turn.EXEC: Turning(Step.EXEC),
-    Turn.DISCARD: Turning(Step.DISCARD),
-    Turn.RESET: Turning(Step.RESET),
-    Turn.QUIT: Turning(Step.QUIT),
-    Turn.MONITOR: Turning(Step.MONITOR),
-    Turn.SELECT: Turning(Step.SELECT),
-}
-_PROTOCOLS: Final = {b"2": 2, b"3": 3}
-"""As HELLO names them, and in no other spelling."""
-_BEFORE_THE_PASSWORD: Final = frozenset({Turn.AUTH, Turn.HELLO, Turn.RESET, Turn.QUIT})
-_LEAVING: Final = (_TURNING[Turn.EXEC], _TURNING[Turn.DISCARD], _TURNING[Turn.QUIT])
-_BARRIERS: Final = frozenset({Turn.RESET, Turn.MONITOR, Turn.SUBSCRIBE, Turn.UNSUBSCRIBE, Turn.CLIENT_REPLY})
-"""Commands that mean something else inside MULTI, or change what the next ones mean: they wait until every reply
-before them is in, and what follows waits for theirs."""
+_FEW: Final = 4
+"""A request with so few arguments fits into one turn, however long they are."""
 
 
 class RequestHalf:
     """See the module."""
 
     __slots__ = (
-        "_allowance",
+        "_budget",
         "_conversation",
-        "_looking_up",
-        "_parser",
-        "_runs",
+        "_outbox",
+        "_reporter",
+        "_router",
+        "_state_commands",
         "_tally",
-        "_waiting",
-        "asked",
         "encoder",
-        "gate",
-        "is_admitted",
         "lookups",
         "out",
+        "parser",
+        "path",
         "policy",
-        "setup",
-        "stall",
     )
 
     def __init__(
-        self, policy: Policy, allowance: Allowance, conversation: Conversation, gate: Gate | None, tally: Tally
+        self,
+        policy: Policy,
+        budget: TurnBudget,
+        conversation: Conversation,
+        gate: Gate | None,
+        tally: Tally,
+        way: Way,
     ) -> None:
-        """`gate`: what stands in for Redis' own password; None: AUTH passes through."""
-        self._allowance = allowance
+        """`gate`: checks the client's password in place of Redis; None: AUTH passes through."""
+        self._budget = budget
         self._tally = tally
-        self.asked: Command | None = None
-        """The last one before which nothing was outstanding."""
         self.policy = policy
-        self.setup: tuple[Opening, ...] = ()
-        """The proxy's own commands, sent first and again after whatever undoes them."""
-        self.gate = gate
-        self.is_admitted = gate is None or gate.is_open
         self._conversation = conversation
-        self._parser = RequestParser(policy.limits.request)
-        self._waiting: Request | None = None
-        self._looking_up = b""
-        self.out: list[bytes] = []
-        self.encoder = Encoder(allowance)
-        self._runs = Runs(self._parser, self.encoder, conversation, allowance, tally, self.out)
+        self.parser, self._outbox, self.path, self._router = way
+        self._reporter = self._outbox.reporter
+        self.out = self._outbox.pieces
+        self._state_commands = StateCommands(conversation, self._outbox, gate)
+        self.encoder = Encoder(budget)
         self.lookups: list[bytes] = []
-        self.stall: Stall | None = None
 
     @property
     def memory(self) -> int:
-        """Bytes that requests take which are not whole yet, or wait."""
-        waiting = 0 if self._waiting is None else 2 * len(self._waiting.chunk)
-        return waiting + self.encoder.memory + self._parser.memory
-
-    @property
-    def has_more(self) -> bool:
-        """A request is there that has not been looked at."""
-        return self._parser.has_more
+        """Bytes of requests that are not whole yet, or that wait."""
+        wait = self._conversation.wait
+        held = self.parser.memory + self.path.memory
+        return held + max(0 if wait is None else wait.memory, self.encoder.memory)
 
     @property
     def begun(self) -> bool:
-        """The client has sent a first command, and the password where it needs one."""
-        return self._parser.begun and self.is_admitted
+        """The client has sent a first command, and is authenticated where it must be."""
+        return self.parser.begun and not self.is_stranger
 
-    def feed(self, data: bytes) -> None:
-        """Take a client's bytes."""
-        self._parser.feed(data)
+    @property
+    def is_stranger(self) -> bool:
+        """The client still has to authenticate, at the proxy or at Redis."""
+        return bool(self._conversation.marks & (Mark.IS_STRANGER | Mark.NOT_ADMITTED))
 
-    def begin(self, setup: tuple[Opening, ...]) -> None:
-        """`setup` opens the conversation. Nothing of the client's goes out before Redis has accepted it."""
-        self.setup = setup
-        self.send_setup()
-        if setup:
-            self.stall = Stall.BARRIER
+    def begin(self, setup: tuple[Opening, ...], *, wants_password: bool) -> None:
+        """Open the conversation with the commands of `setup`."""
+        self._state_commands.begin(setup, wants_password=wants_password)
+        self._conversation.flows = self._conversation.wait is None
 
-    def set_policy(self, policy: Policy, gate: Gate | None) -> None:
-        """From the next request on."""
+    def begin_again(self, setup: tuple[Opening, ...], again: list[bytes], request: Request) -> None:
+        """Go on where another half has left off, with `request`. `again`: see `StateCommands.begin_again`."""
+        command = find(request.args)
+        self._reporter.command = self._conversation.asked = command
+        self._state_commands.begin_again(setup, again)
+        self._conversation.wait = Barrier(request)
+
+    def set_policy(self, policy: Policy, gate: Gate | None) -> bool:
+        """Use this policy from the next request on. False: it forbids the current one, which ends the conversation."""
+        self._state_commands.reload(self.policy, policy, gate)
         self.policy = policy
-        self.gate = gate
-        self._parser.limits = policy.limits.request
+        self.parser.limits = policy.limits.request
+        return self.path.set_policy(policy)
 
     def advance(self) -> None:
-        """Go through the requests that are there, until none is left or one must wait."""
-        conversation, allowance, counts = self._conversation, self._allowance, self._tally.commands
-        straight = self.is_admitted and conversation.is_straight
-        while self.stall is None and not conversation.is_full(allowance.limits):
-            try:
-                request = self._parser.next()
-            except ProtocolError as error:
-                self._end(writers.error(error.text), error.text, error.limit or _NO_RESP)
+        """Handle the requests that have come, until there are no more or one must wait."""
+        conversation, budget, counts = self._conversation, self._budget, self._tally.commands
+        parser, owed, limits = self.parser, conversation.owed, budget.limits
+        conversation.flows = conversation.is_dry = False
+        while conversation.wait is None:
+            if owed.size >= limits.pending_commands or conversation.pending_bytes >= limits.buffered_bytes:
                 return
+            if parser.is_dry and not parser.ready:
+                conversation.flows = conversation.is_dry = True
+                return
+            request = parser.ready.pop() if parser.ready else self._read_next()
             if request is None:
-                if self._parser.has_more:
-                    self.stall = Stall.TURN
-                elif not self.is_admitted and self._parser.buffered > MOST_BYTES:
-                    self._end(writers.error(TOO_LONG), TOO_LONG)
                 return
-            allowance.requests -= 1
-            command = find(request[0])
-            counts[command] += 1
-            if not conversation.entries:
-                self.asked = command
-            taken = straight and command is not None and self._runs.take(self.policy, command, request)
-            if taken is False:
-                self._take(command, request)
-                straight = self.is_admitted and conversation.is_straight
-            elif taken is not True:
-                self._refuse(f"{OURS}{taken}; nothing was stored")
-            if allowance.requests <= 0 and self.stall is None and self._parser.has_more:
-                self.stall = Stall.TURN
+            budget.requests -= 1
+            args = request.args
+            if self.path.rest_is_due:
+                self.path.send_rest(request)
+                continue
+            command = usual(args[0]) if len(args[0]) <= LONGEST_NAME else None
+            if command is None or command.subcommands is not None:
+                command = find(args)
+            is_straight = command is not None and command.is_straight and not conversation.marks
+            if not (is_straight and self.path.take_ready(request)):
+                counts[command] += 1
+                self._reporter.command = command
+                if not conversation.home.owed.size:
+                    conversation.asked = command
+                if is_straight and command is not None:
+                    self._forward(command, args, request.raw)
+                else:
+                    self._take(command, request)
+            if budget.requests <= 0 and conversation.wait is None and parser.has_more:
+                self._wait_turn()
 
-    def resume(self) -> None:
-        """Every reply is in: what waited for that goes on."""
-        if self.stall is not Stall.BARRIER:
-            return
-        if self._conversation.setup_due:
-            self._conversation.setup_due = False
-            self.send_setup()
-            if self.setup:
-                return
-        self.stall = None
-        if self._waiting is not None:
-            request, self._waiting = self._waiting, None
-            self._take(find(request.args), request)
+    def _read_next(self) -> Request | None:
+        """Parse the next request. None: there is no whole request, at least in this turn."""
+        try:
+            while (request := self.parser.next()) is None and self._may_read_again():
+                pass
+        except ProtocolError as error:
+            self._end_malformed(error)
+            return None
+        return request
+
+    def _wait_turn(self) -> None:
+        self._budget.wants_turn = True
+        self._conversation.wait = NextTurn()
+
+    def _may_read_again(self) -> bool:
+        """The parser has no whole request, at least in this turn. True: it may have one now."""
+        if self.parser.has_more:
+            self._wait_turn()
+            return False
+        if self.is_stranger:
+            if self.parser.hurry():
+                return True
+            self._limit_stranger(*self.parser.under_way)
+        self._conversation.flows = self._conversation.wait is None
+        return False
+
+    def _end_malformed(self, error: ProtocolError) -> None:
+        """End the conversation because of bytes that are not a request."""
+        too_much = excess(*self.parser.under_way) if error.limit and self.is_stranger else None
+        text = too_much or error.text
+        self._outbox.end(encode.error(text), text, error.limit or NO_RESP)
+
+    def resume(self) -> bool:
+        """Replies have come: continue with the request that waited for them. False: there is no such request."""
+        conversation, wait = self._conversation, self._conversation.wait
+        if wait is None and not self._conversation.flows:  # too much was outstanding
+            return not conversation.is_full(self._budget.limits)
+        if type(wait) is not Barrier or conversation.owed.size:
+            return False
+        if conversation.setup_due:
+            conversation.setup_due = False
+            self._state_commands.send_setup()
+            if conversation.owed.size:
+                return True
+        conversation.wait = None
+        if wait.request is not None:
+            self._take(find(wait.request.args), wait.request)
+        elif self._budget.requests <= 0 and self.parser.has_more:  # barriers that nobody but us has answered
+            self._wait_turn()
+        return True
 
     # -- one request -----------------------------------------------------------------------------------
 
     def _take(self, command: Command | None, request: Request) -> None:
         args = request.args
-        if not self.is_admitted and not self._may_knock(command, args):
+        if self.is_stranger and self._limit_stranger(len(args), max(map(len, args)), request):
+            return
+        if self._conversation.not_admitted and not self._state_commands.is_allowed_before_login(command):
             return
         if command is None:
-            # Redis runs no name with a bar, but COMMAND INFO knows those of subcommands.
-            if VALID_NAME.fullmatch(args[0]) and len(args[0]) <= _LONGEST_NAME and b"|" not in args[0]:
+            # Redis runs no command with a bar in its name, but COMMAND INFO accepts the names of subcommands.
+            if is_valid_name(args[0]) and b"|" not in args[0]:
                 self._take_unknown(request, args[0].upper())
             else:
-                self._refuse(words.unknown_command(args))
+                self._outbox.refuse(Reason.UNKNOWN_COMMAND, error_texts.unknown_command(args))
+        elif self._router is not None and self._router.answers(command, request):
+            pass
         elif command.subcommands is not None:
             self._take_container(command, request)
-        elif self._is_open(command, args) and (command.turn is Turn.NONE or self._turn(command, request)):
+        elif command.access is Access.CLUSTER:
+            self._take_unknown(request, command.name)
+        elif not self._is_open(command, args) or (self._router is not None and self._router.aim(command, request)):
+            pass  # it has been answered
+        elif not self._changes_state(command, request):
             self._forward(command, args, request.raw)
 
     def _take_container(self, command: Command, request: Request) -> None:
-        """A command with subcommands, but without one that we know."""
+        """Handle a command with subcommands whose subcommand is missing or not in the table."""
         args, raw = request.args, request.raw
         if len(args) == 1:
-            self._send(raw, PASS)  # alone it does nothing, or (COMMAND) nothing that matters
-        elif VALID_NAME.fullmatch(args[1]) and len(args[1]) <= _LONGEST_NAME:
+            self._outbox.send(raw, PASS)  # without a subcommand it is an error, or (COMMAND) a harmless read
+        elif is_valid_name(args[1]):
             self._take_unknown(request, command.name + b"|" + args[1].upper())
         else:
-            self._refuse(words.unknown_subcommand(args))
+            self._outbox.refuse(Reason.UNKNOWN_SUBCOMMAND, error_texts.unknown_subcommand(args))
 
-    def _forward(self, command: Command, args: list[bytes], raw: bytes) -> None:
-        rules = list(map(self.policy.match, command.keys(args)))
+    def _forward(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None] | None = None) -> None:
+        """Handle a request by its keys. `rules`: of each key; None: the keys have not been matched yet."""
+        policy = self.policy
+        if len(args) > _FEW and large_requests.is_large(args, len(raw), policy.limits):
+            self._begin(self._forward_in_turns(command, args, raw, rules), large_requests.memory(args, raw))
+            return
+        if rules is None:
+            rules = list(map(policy.match, command.keys(args)))
+        self._tally.count_keys(rules)
         if any(rules):
-            self._take_managed(command, args, raw, rules)
-        elif any(map(self.policy.may_reach, command.patterns(args))):
-            self._refuse(f"{OURS}a pattern of {words.name(command)} may reach keys that hold cached values")
+            steps = self._take_managed(policy, command, args, raw, rules, set(rules))
+            if steps is not None:
+                self._begin(steps)
+        elif any(map(policy.may_reach, command.patterns(args))):
+            self._outbox.refuse(Reason.PATTERN, error_texts.reaching(command))
         else:
-            self._send(raw, BLOCKING if self._may_block(command, args) else PASS)
+            self._outbox.send(raw, self._untouched(command, args))
+
+    def _untouched(self, command: Command, args: list[bytes]) -> Entry:
+        """The entry for a request that names no managed key."""
+        return BLOCKING if self._may_block(command, args) else SHOWN.get(command.reply, PASS)
 
     def _may_block(self, command: Command, args: list[bytes]) -> bool:
-        """Whether the reply may wait for others: not inside MULTI, nor for XREAD without BLOCK."""
+        """Whether the reply may wait for other clients: not inside MULTI, nor for XREAD without BLOCK."""
         if not command.blocking or self._conversation.in_multi:
             return False
-        return command.name not in _BLOCK_IF_ASKED or b"BLOCK" in map(bytes.upper, args)
+        return command.name not in _BLOCK_IF_ASKED or b"BLOCK" in map(word, args[:MOST_WORDS])
 
-    def _send(self, raw: bytes, entry: Entry) -> None:
-        """Write upstream and expect the reply: always in one step."""
-        conversation = self._conversation
-        if conversation.in_multi and conversation.multi_is_full(self.policy.limits) and entry not in _LEAVING:
-            raw, entry = _POISON, _TOO_MUCH_QUEUED
-        if conversation.muted or conversation.skip_next:
-            conversation.skip_next = False
-            entry = Muted(entry)
-        self._owe(raw, entry)
-
-    def _owe(self, raw: bytes, entry: Entry) -> None:
-        """As `_send`, for what CLIENT REPLY does not silence."""
-        self._conversation.entries.append(entry)
-        self._conversation.pending_bytes += entry.size
-        self.out.append(raw)
-
-    def _refuse(self, text: str) -> None:
-        self._allowance.requests -= _REFUSAL_STEPS
-        self._tally.refusals += 1
-        self._reply(writers.error(text))
-
-    def _reply(self, reply: bytes) -> None:
-        """Answer ourselves, in turn: whatever Redis says to the poison is replaced."""
-        self._send(_POISON, Refusal(reply))
-
-    def _end(self, reply: bytes, reason: str, met: str = _NO_RESP) -> None:
-        """End the conversation for what the client has sent. `met`: what it is counted by."""
-        self._tally.ended[met] += 1
-        silent = self._conversation.muted or self._conversation.skip_next
-        self._conversation.entries.append(Last(b"" if silent else reply, reason))
-        self.stall = Stall.ENDED
-
-    # -- who may send what -----------------------------------------------------------------------------
+    # -- guard, limits, unknown commands ---------------------------------------------------------------
 
     def _is_open(self, command: Command, args: list[bytes]) -> bool:
-        """Whether the command goes on, whatever its keys; if not, it has been dealt with."""
-        if self._conversation.monitoring and command.turn not in (Turn.RESET, Turn.QUIT):
-            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
+        """Whether the command may pass, regardless of its keys. If not, it has been answered."""
+        if self._conversation.marks & Mark.MONITORING and command.turn not in (Turn.RESET, Turn.QUIT):
+            self._outbox.refuse(Reason.AFTER_MONITOR, error_texts.AFTER_MONITOR)
         elif command.access is Access.CLOSE:
-            self._end(b"", "an HTTP request on a Redis port")
-        elif (reason := guarding.refusal(self.policy.guard, command, args)) is not None:
-            self._refuse(reason)
+            self._outbox.end(b"", "an HTTP request on a Redis port")
+        elif (refusal := guard.refusal(self.policy.guard, command, args)) is not None:
+            self._outbox.refuse(*refusal)
         else:
             return True
         return False
 
-    def _may_knock(self, command: Command | None, args: list[bytes]) -> bool:
-        """Whether a client may send this before it has given the password; if not, it has been dealt with."""
-        if (reason := excess(args)) is not None:
-            self._end(writers.error(reason), reason)
+    def _limit_stranger(self, arguments: int, longest: int, request: Request | None = None) -> bool:
+        """End the conversation if a request exceeds the limits for strangers. False: it does not."""
+        reason = excess(arguments, longest)
+        if reason is None:
             return False
-        if command is not None and (command.turn in _BEFORE_THE_PASSWORD or command.access is Access.CLOSE):
-            return True
-        self._reply(NOAUTH_EXEC if command is not None and command.turn is Turn.EXEC else NOAUTH)
-        return False
+        if self._conversation.owed.size:  # an outstanding reply may still authenticate the client
+            self._conversation.wait = Barrier(request)
+        else:
+            self._outbox.end(encode.error(reason), reason)
+        return True
 
     def _take_unknown(self, request: Request, name: bytes) -> None:
-        """A command or subcommand that the table does not hold: the server is asked what it is."""
+        """Ask the server about a command that the table does not have, or a subcommand of CLUSTER."""
         if self._conversation.monitoring:
-            self._refuse(f"{OURS}after MONITOR only RESET and QUIT are taken")
+            self._outbox.refuse(Reason.AFTER_MONITOR, error_texts.AFTER_MONITOR)
         else:
-            self._waiting, self._looking_up = request, name
-            self.stall = Stall.LOOKUP
+            self._conversation.wait = Lookup(request, name)
             self.lookups.append(name)
 
     def looked_up(self, info: CommandInfo | None) -> None:
-        """The answer to the look-up outstanding; None: the server does not know the command either."""
-        request, self._waiting = self._waiting, None
-        self.stall = None
-        if request is None:
+        """Take the answer to the lookup. None: the server does not know the command either."""
+        wait = self._conversation.wait
+        if type(wait) is not Lookup:
             return
-        name = self._looking_up.decode()
-        if info is None and b"|" in self._looking_up:
-            self._refuse(words.unknown_subcommand(request.args))  # a server before Redis 7 knows no row for it
+        self._conversation.wait = None
+        request, name = wait
+        if self._router is not None and self._router.aim_unknown(name, request, info):
+            pass  # it has been answered
+        elif info is not None and name.startswith(b"CLUSTER|"):
+            lookups.refuse_cluster(self._outbox, wait, info)
+        elif info is None and b"|" in name:
+            # COMMAND INFO knows no subcommands before Redis 7.
+            self._outbox.refuse(Reason.UNKNOWN_SUBCOMMAND, error_texts.unknown_subcommand(request.args))
         elif info is None:
-            self._send(request.raw, PASS)  # for the server's own error
-        elif any(self.policy.match(arg) is not None for arg in request.args[1:]):
-            self._refuse(f"{OURS}{name} is not known here and names a key that holds a cached value")
-        elif info.is_harmless or self.policy.guard.names(self._looking_up):
-            self._send(request.raw, PASS)
+            self._outbox.send_unknown(request.raw, PASS)  # the client gets the server's own error
         else:
-            why = f", and Redis does not say what it is ({info.unknown_because})" if info.unknown_because else ""
-            self._refuse(f'{OURS}{name} is not known here{why}; "{name}" in [guard] allow lets it through')
+            steps = lookups.take(self._outbox, self._tally, self.policy, wait, info)
+            self._begin(steps, large_requests.memory(request.args, request.chunk))
 
-    # -- turns of the conversation ---------------------------------------------------------------------
+    # -- state of the conversation ---------------------------------------------------------------------
 
-    def _turn(self, command: Command, request: Request) -> bool:
-        """Deal with a command that changes the conversation; True: it goes on as any other."""
-        take = _TURNS.get(command.turn)
-        if take is None or any(map(self.policy.match, command.keys(request.args))):
-            return True
-        needs_setup = command.turn in (Turn.AUTH, Turn.HELLO) and not self._conversation.setup_done
-        is_login = command.turn is Turn.AUTH and self.gate is not None
-        if command.turn in _BARRIERS or needs_setup or is_login:
-            self.stall = Stall.BARRIER
-            if self._conversation.entries:
-                self._waiting = request
-                return False
-        take(self, command.turn, request)
-        if needs_setup and not self._conversation.in_multi and not self._conversation.selected:
-            self.send_setup()
-        return False
-
-    def _step(self, turn: Turn, request: Request) -> None:
-        self._send(request.raw, _TURNING[turn])
-
-    def _quit(self, turn: Turn, request: Request) -> None:
-        self._step(turn, request)
-        self.stall = Stall.ENDED
-
-    def _reset(self, turn: Turn, request: Request) -> None:
-        # RESET ends CLIENT REPLY OFF and is heard, but not by a client that wanted to skip one reply.
-        skipped, self._conversation.skip_next = self._conversation.skip_next, False
-        self._owe(request.raw, Muted(_TURNING[turn]) if skipped else _TURNING[turn])
-        if len(request.args) == 1:  # else Redis refuses it
-            self.is_admitted = self.gate is None or self.gate.is_open
-
-    def _hello(self, _turn: Turn, request: Request) -> None:
-        args, raw = request.args, request.raw
-        protocol = _PROTOCOLS.get(args[1]) if len(args) > 1 else None
-        if self.gate is not None:
-            if len(args) > 1 and protocol is None:
-                args = args[:2]  # of an unknown version Redis reads no further, nor does it ask who it is
-            else:
-                args, login = without_login(args)
-                if login is not None and not self.gate.admits(*login):
-                    self._reply(WRONGPASS)
-                    return
-                self.is_admitted = self.is_admitted or login is not None
-                if not self.is_admitted:
-                    self._reply(NOAUTH_HELLO)
-                    return
-            raw = writers.command(*args)
-        self._send(raw, Hello(protocol))
-
-    def _authenticate(self, _turn: Turn, request: Request) -> None:
-        if self.gate is None:
-            self._send(request.raw, PASS)
-        elif self._conversation.in_multi:
-            self._refuse(f"{OURS}AUTH is refused inside MULTI, because the proxy answers it itself")
+    def _changes_state(self, command: Command, request: Request) -> bool:
+        """Handle a command that changes the state of the conversation. False: it is not one."""
+        args = request.args
+        if not self._state_commands.concerns(command):
+            return False
+        if command.turn is Turn.EXEC and large_requests.is_large(args, len(request.raw), self.policy.limits):
+            # Its arguments are conditions (Valkey's unstable branch). No server accepts so many.
+            self._outbox.refuse(Reason.SYNTAX, error_texts.wrong_number(command.name))
+        elif any(map(self.policy.match, command.keys(args))):
+            return False
         else:
-            answer = self.gate.answer(request.args)
-            self.is_admitted = self.is_admitted or answer is OK
-            self._reply(answer)
-
-    def send_setup(self) -> None:
-        """Send the proxy's own commands."""
-        for opening in self.setup:
-            self._conversation.setup_done = False
-            self._owe(opening.raw, Setup(opening.refused))
-
-    def _subscribe(self, turn: Turn, request: Request) -> None:
-        args, raw = request.args, request.raw
-        kind = args[0].lower()
-        count = len(args) - 1
-        if self._conversation.in_multi:
-            self._refuse(f"{OURS}{kind.decode().upper()} is refused inside MULTI, where Redis answers it malformed")
-        elif turn is Turn.SUBSCRIBE and not count:
-            self._send(raw, PASS)  # Redis says what is wrong with it
-        else:
-            self._conversation.skip_next = False  # spent, though confirmations are never silenced
-            current = self._conversation.subscribed.get(kind.replace(b"un", b"", 1), 0)
-            self._owe(raw, Subscription(kind, count or max(1, current)))
-
-    def _set_reply_mode(self, _turn: Turn, request: Request) -> None:
-        args, raw = request.args, request.raw
-        # Redis compares the mode as a C string, which ends at a NUL.
-        word = args[2].partition(b"\0")[0].upper() if len(args) == 3 else b""
-        if self._conversation.in_multi:
-            self._refuse(f"{OURS}CLIENT REPLY is refused inside MULTI, where Redis answers it malformed")
-        elif word in (b"ON", b"OFF", b"SKIP"):
-            self._owe(_REPLY_ON, SetReplyMode(ReplyMode(word)))
-        else:
-            self._send(raw, PASS)
+            self._state_commands.take(command, request)
+        return True
 
     # -- managed keys ----------------------------------------------------------------------------------
 
-    def _take_managed(self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None]) -> None:
-        option = managed.odd_option(command, args)
-        if (reason := managed.forbidden(command, rules, option)) is not None:
-            self._refuse(reason)
+    def _take_managed(
+        self,
+        policy: Policy,
+        command: Command,
+        args: list[bytes],
+        raw: bytes,
+        rules: list[Rule | None],
+        found: set[Rule | None],
+    ) -> Steps | None:
+        """Handle a request that names managed keys, under the policy of its start. Returns the steps that remain.
+
+        `rules`: of each key. `found`: the set of them.
+        """
+        option = managed_keys.first_unknown_option(command, args)
+        if (rule := rules[0]) is not None and managed_keys.shows_part(command, rule):
+            self._take_part(command, args, rule)
+        elif (refusal := managed_keys.refusal(command, args, rule, found, option)) is not None:
+            self._outbox.refuse(*refusal, culprit(found))
         elif option is not None:
-            self._send(managed.misspelt(command, args), managed.must_fail(command, option))
+            self._reporter.refused(Reason.UNKNOWN_OPTION, culprit(found))
+            poison = managed_keys.with_unknown_option(command, args)
+            return self._outbox.write(*poison, managed_keys.must_fail(command, option))
         elif command.managed is not Managed.TRANSCODE:
-            self._send(raw, PASS)
+            self._outbox.send(raw, PASS)
+        elif command.reply is Reply.VALUES:
+            owed = managed_keys.elements(policy, command, found).__getitem__
+            return self._await_each(owed, rules, raw, policy.limits.turn_steps)
         elif (values := command.values(args)) is None:
-            self._refuse(f"{OURS}{words.name(command)}: the number of keys does not fit")
+            self._outbox.refuse(Reason.SYNTAX, error_texts.wrong_number_of_keys(command), culprit(found))
+        elif not values:
+            self._outbox.send(raw, managed_keys.expected(policy, command, islice(args, 3, None), rules[0]))
         else:
-            entry = managed.expected(command, args, rules)
-            by_key = dict(zip(command.keys(args), rules, strict=True))
-            places = [(rule, place) for key, place in values if (rule := by_key[args[key]]) is not None]
-            if places:
-                args = managed.with_expiry(command, args, places[0][0])
-                self._encode(Encoding(args, places, entry))
-            else:
-                self._send(raw, entry)
+            entry = managed_keys.expected(policy, command, islice(args, 3, None), rules[0])
+            args = managed_keys.with_expiry(command, args, rules[0])
+            has_one = command.value_index is not None
+            return self._encode(Encoding(args, values, rules, len(raw), has_one_key=has_one), args, entry)
+        return None
 
-    def _encode(self, encoding: Encoding) -> None:
-        if self.encoder.encode(encoding):
-            self._forward_encoded(encoding)
+    def _take_part(self, command: Command, args: list[bytes], rule: Rule) -> None:
+        """Handle a GETRANGE that shows a part of a payload."""
+        if len(args) == 4:
+            self._outbox.send(*managed_keys.partial_get(command, args, rule))
         else:
-            self.stall = Stall.ENCODING
+            self._outbox.refuse(Reason.SYNTAX, error_texts.wrong_number(command.name))
 
-    def _forward_encoded(self, encoding: Encoding) -> None:
-        if encoding.refusal is not None:
-            self._refuse(f"{OURS}{encoding.refusal}")
+    def _await_each(
+        self, owed: Callable[[Rule | None], Entry], rules: list[Rule | None], raw: bytes, most: int
+    ) -> Steps:
+        entries = yield from large_requests.map_items(owed, rules, most)
+        self._outbox.send(raw, Each(entries))
+
+    def _encode(self, encoding: Encoding, args: list[bytes], entry: Entry) -> Steps:
+        if not self.encoder.encode(encoding):
+            yield Encode
+        if encoding.refusal is not None and encoding.error is not None:
+            self._outbox.refuse_payload(encoding.error, error_texts.ours(encoding.refusal), encoding.rule)
+        elif large_requests.is_large(args, encoding.size, self.policy.limits):
+            yield from self._outbox.write(len(args), large_requests.released(args), entry)
         else:
-            self._send(writers.command(*encoding.args), encoding.entry)
+            self._outbox.send(encode.small_command(args), entry)
+
+    # -- in turns of the event loop --------------------------------------------------------------------
+
+    def _begin(self, steps: Steps, memory: int = 0) -> None:
+        """Start the steps of a request. `memory`: bytes that it holds, without values that are being encoded."""
+        self._go_on(Work(steps, memory))
+
+    def _go_on(self, work: Work | None) -> None:
+        """Run the steps of a request until it waits. None: there is no work, so the next request may come."""
+        self._conversation.wait = None  # the work itself may set another
+        kind = None if work is None else next(work.steps, None)
+        if work is None or kind is None:
+            return
+        self._conversation.wait = kind(work.before(self._conversation.wait))
+        if kind is NextTurn:
+            self._budget.wants_turn = True
 
     def encoded(self, result: Converted | None) -> None:
-        """A value was encoded elsewhere; None: a new turn has come, for whatever waited for one."""
-        if self.stall is Stall.TURN and result is None:
-            self.stall = None
-        elif (encoding := self.encoder.go_on(result)) is not None:
-            self.stall = None
-            self._forward_encoded(encoding)
+        """Take the converter's result for a value, or (None) continue in a new turn."""
+        wait = self._conversation.wait
+        if type(wait) is Encode:
+            if self.encoder.go_on(result) is not None:
+                self._go_on(wait.work)
+        elif type(wait) is NextTurn and result is None:
+            self._go_on(wait.work)
 
-
-_TURNS: Final[dict[Turn, Callable[[RequestHalf, Turn, Request], None]]] = {
-    **dict.fromkeys((Turn.MULTI, Turn.EXEC, Turn.DISCARD, Turn.MONITOR, Turn.SELECT), RequestHalf._step),
-    Turn.QUIT: RequestHalf._quit,
-    Turn.RESET: RequestHalf._reset,
-    Turn.HELLO: RequestHalf._hello,
-    Turn.AUTH: RequestHalf._authenticate,
-    Turn.SUBSCRIBE: RequestHalf._subscribe,
-    Turn.UNSUBSCRIBE: RequestHalf._subscribe,
-    Turn.CLIENT_REPLY: RequestHalf._set_reply_mode,
-}
+    def _forward_in_turns(
+        self, command: Command, args: list[bytes], raw: bytes, rules: list[Rule | None] | None
+    ) -> Steps:
+        """As `_forward`, for a large request, over several turns."""
+        policy = self.policy
+        most = policy.limits.turn_steps
+        found = set(rules or ())
+        if rules is None:
+            rules, found = yield from large_requests.map_keys(policy.match, command.keys(args), most)
+        self._tally.count_keys(found)
+        if not found <= {None}:
+            steps = self._take_managed(policy, command, args, raw, rules, found)
+            del raw  # encoding may take long, and `raw` holds as much memory as the values
+            yield from steps or ()
+        elif True in (yield from large_requests.map_keys(policy.may_reach, command.patterns(args), most))[1]:
+            self._outbox.refuse(Reason.PATTERN, error_texts.reaching(command))
+        else:
+            self._outbox.send(raw, self._untouched(command, args))
+        yield from large_requests.free(args)

@@ -1,132 +1,106 @@
-"""The shortest way for most requests: those that are alike, as pipelines have them, are taken at once.
+"""A FIFO of runs: equal items in a row (the same object) are one record, `(item, count)`.
 
-A run begins with a command whose one key stands first, in a conversation in which nothing under way changes what it
-means. With it go those right behind that differ in nothing but the key, of the same rule, and in the value.
-`RequestHalf` comes to the same, one by one.
+A pipeline of a million similar requests takes one record. The native engine has its own class, which its fast path
+reads without a call. A lane of a cluster has a subclass, which also keeps the requests.
 """
 
-from itertools import repeat
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from proxy.codec import CodecError
-from proxy.commands import Command
-from proxy.policy import Policy, Rule
-from proxy.resp import Request, RequestParser, writers
-from proxy.session import managed
-from proxy.session.allowance import Allowance
-from proxy.session.conversation import Conversation
-from proxy.session.encoding import Encoder
-from proxy.session.managed import Plan
-from proxy.session.tally import Tally
+from proxy.engine import ENGINE
+
+_Item = TypeVar("_Item")
 
 
-class Runs:
-    """See the module. What it takes, it writes upstream and owes a reply, and counts."""
+class Runs(Generic[_Item]):
+    """See the module."""
 
-    __slots__ = ("_allowance", "_conversation", "_encoder", "_out", "_parser", "_reach", "_tally")
+    __slots__ = ("_counts", "_items", "size", "taken")
 
-    def __init__(
-        self,
-        parser: RequestParser,
-        encoder: Encoder,
-        conversation: Conversation,
-        allowance: Allowance,
-        tally: Tally,
-        out: list[bytes],
-    ) -> None:
-        """`parser`: where those behind are. `out`: where they go."""
-        self._parser = parser
-        self._encoder = encoder
-        self._conversation = conversation
-        self._allowance = allowance
-        self._tally = tally
-        self._out = out
-        self._reach = 0
-        """How far is looked for a run that a value may end: twice as far as one went that it has ended."""
+    def __init__(self) -> None:
+        """Empty."""
+        self._items: deque[_Item] = deque()
+        self._counts: deque[int] = deque()  # in a queue of their own: a record takes 16 bytes and creates no object
+        self.size = 0
+        """Number of items in all runs."""
+        self.taken = 0
+        """Number of items that have been removed since the start."""
 
-    def take(self, policy: Policy, command: Command, request: Request) -> bool | CodecError:
-        """Take a run that begins with a request, which has been taken from the parser and counted already.
+    @property
+    def first(self) -> _Item:
+        """The first item. Raises IndexError if there is none."""
+        return self._items[0]
 
-        False: it needs a closer look, and nothing has been done. An error: its value cannot be encoded.
-        """
-        if not command.is_straight:
-            return False
-        args = request.args
-        rule = policy.match(args[1]) if len(args) > 1 else None
-        if rule is None:
-            self._forward(managed.UNMANAGED, policy, command, request, rule)
-            return True
-        plan = managed.plan(command, rule)
-        if plan is None or not (len(args) == plan.length or plan.fits(args)):
-            return False
-        if plan.value is None:
-            self._forward(plan, policy, command, request, rule)
-            return True
-        if self._reach and self._parser.ready and self._encode(plan, plan.value, policy, command, request, rule):
-            return True
-        return self._encode_one(plan, plan.value, command, args, rule)
+    @property
+    def last(self) -> _Item:
+        """The last item. Raises IndexError if there is none."""
+        return self._items[-1]
 
-    def _forward(self, plan: Plan, policy: Policy, command: Command, request: Request, rule: Rule | None) -> None:
-        behind = self._behind(plan, policy, request, rule) if self._parser.ready else ()
-        stop = behind[-1].stop if behind else request.stop
-        self._out.append(request.chunk[request.start : stop])
-        self._took(plan, command, 1 + len(behind))
+    @property
+    def first_count(self) -> int:
+        """The length of the first run; 0: there is none."""
+        return self._counts[0] if self._counts else 0
 
-    def _encode(self, plan: Plan, place: int, policy: Policy, command: Command, request: Request, rule: Rule) -> bool:
-        """As many of the first as need no further look; False: not even one, or there is but one."""
-        behind = self._behind(plan, policy, request, rule)
-        if not behind:
-            return False
-        requests = [request.args, *(other.args for other in behind)]
-        values = self._encoder.encode_some(rule, [args[place] for args in requests])
-        is_whole = len(values) == len(requests)
-        self._reach = max(self._reach, 2 * len(values)) if is_whole else 2 * len(values)
-        if not values:
-            return False
-        del requests[len(values) :]
-        for args, value in zip(requests, values, strict=True):
-            args[place] = value
-        if rule.default_ttl:
-            requests = [managed.with_expiry(command, args, rule) for args in requests]
-        self._out.append(writers.small_commands(requests))
-        self._took(plan, command, len(values))
-        return True
+    def has_only(self, item: _Item) -> bool:
+        """True if there are items, and all are this one."""
+        return len(self._items) == 1 and self._items[0] is item
 
-    def _encode_one(self, plan: Plan, place: int, command: Command, args: list[bytes], rule: Rule) -> bool | CodecError:
-        value = self._encoder.encode_one(rule, args[place])
-        self._reach = max(self._reach, 2) if isinstance(value, bytes) and rule.brief.takes_many else 0
-        if value is None:
-            return False
-        if isinstance(value, CodecError):
-            return value
-        args[place] = value
-        self._out.append(writers.small_command(managed.with_expiry(command, args, rule)))
-        self._took(plan, command, 1)
-        return True
+    def records(self, most: int) -> list[tuple[_Item, int]]:
+        """The first records, at most `most`."""
+        return list(islice(self._pairs(), most))
 
-    def _behind(self, plan: Plan, policy: Policy, request: Request, rule: Rule | None) -> list[Request]:
-        """Those that belong to the run of a request. The parser has them still."""
-        args, chunk = request.args, request.chunk
-        if len(args) == 1:
-            return []
-        ready, match = self._parser.ready, policy.match
-        name, size = args[0], len(args)
-        option = -2 if rule is not None and size > plan.length else 0
-        room = self._allowance.limits.pending_commands - len(self._conversation.entries) - 1
-        most = min(room, self._allowance.requests, len(ready) if plan.value is None else self._reach)
-        at = len(ready)
-        stop = max(0, at - most)
-        while at > stop:
-            other, its_chunk, _, _ = ready[at - 1]
-            if its_chunk is not chunk or other[0] != name or len(other) != size or other[option] != args[option]:
-                break
-            if match(other[1]) is not rule:
-                break
-            at -= 1
-        return ready[at:][::-1]
+    def _pairs(self) -> Iterator[tuple[_Item, int]]:
+        return zip(self._items, self._counts, strict=True)
 
-    def _took(self, plan: Plan, command: Command, size: int) -> None:
-        self._conversation.entries.extend(repeat(plan.entry, size))
-        if size > 1:
-            del self._parser.ready[1 - size :]
-            self._tally.commands[command] += size - 1
-            self._allowance.requests -= size - 1
+    def append(self, item: _Item, count: int = 1) -> None:
+        """Append an item `count` times."""
+        items = self._items
+        if items and items[-1] is item:
+            self._counts[-1] += count
+        else:
+            items.append(item)
+            self._counts.append(count)
+        self.size += count
+
+    def push(self, item: _Item) -> None:
+        """Put an item before all others. It counts as one that had been taken: the others keep their numbers."""
+        self._items.appendleft(item)
+        self._counts.appendleft(1)
+        self.size += 1
+        self.taken -= 1
+
+    def take(self, count: int = 1) -> None:
+        """Remove the first `count` items. They must be of one run."""
+        left = self._counts[0] - count
+        if left:
+            self._counts[0] = left
+        else:
+            self._items.popleft()
+            self._counts.popleft()
+        self.size -= count
+        self.taken += count
+
+    def take_runs(self, count: int) -> None:
+        """Remove the first `count` items, of one run or several. They must be there."""
+        counts = self._counts
+        self.size -= count
+        self.taken += count
+        while count > 0:
+            if counts[0] > count:
+                counts[0] -= count
+                return
+            count -= counts.popleft()
+            self._items.popleft()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the records, without the items themselves."""
+        return 16 * len(self._items)
+
+
+ReferenceRuns = Runs
+
+if not TYPE_CHECKING:
+    Runs = ENGINE.of("Runs", Runs)

@@ -1,124 +1,338 @@
-"""A session: one client's conversation. Bytes in, effects out; it does no input or output of its own.
+"""A session: one client's conversation. Bytes in, effects out. It performs no input or output itself.
 
-Contract: every method returns the effects of that one event, to be carried out in order, and raises nothing. Either
-half can be stalled without losing order; `wants_client` and `wants_upstream` say when more bytes of a side would only
-pile up. After an effect `close` there are no more effects.
+Contract: every method for an event returns the effects of that event, which the caller performs in order. No method
+raises. Each half can wait without losing order. The caller reads more bytes of a side only while `wants_client` or
+`wants_upstream` is true. After an effect `close` there are no more effects.
 """
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from proxy.policy import Policy
-from proxy.resp import FramingError, writers
-from proxy.session import words
-from proxy.session.allowance import Allowance
-from proxy.session.conversation import Conversation
-from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half
-from proxy.session.entries import Blocking, Opening
-from proxy.session.gate import Gate
+from proxy.resp import FramingError, Request, encode
+from proxy.session import error_texts
+from proxy.session.auth import Gate
+from proxy.session.cluster import Cluster
+from proxy.session.counters import Tally
+from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half, LaneBytes
+from proxy.session.expected_replies import Blocking, Entry, Opening
+from proxy.session.fastpath.lane_replies import LaneReplies
+from proxy.session.lane import Owed
 from proxy.session.replies import ReplyHalf
 from proxy.session.requests import RequestHalf
-from proxy.session.stall import Stall
-from proxy.session.tally import Tally
-from proxy.session.words import OURS
+from proxy.session.runs import Runs
+from proxy.session.sharing import Shared, Sharing
+from proxy.session.slots import SlotMap
+from proxy.session.state import Conversation, Ended, Relinking
+from proxy.session.turn_budget import TurnBudget
+from proxy.session.ways import Way, own_way, shared_way, way_to_cluster
+
+_NOTHING: Final = Effects(flows=True)
+
+
+def _no_lane(_data: bytes, _number: int) -> bytes | None:
+    """There is no cluster."""
+    return None
 
 
 class Session:
     """See the module."""
 
-    __slots__ = ("_allowance", "_closed", "_conversation", "_replies", "_requests")
+    __slots__ = (
+        "_budget",
+        "_closed",
+        "_cluster",
+        "_conversation",
+        "_gate",
+        "_replies",
+        "_requests",
+        "_sharing",
+        "_tally",
+        "due",
+        "owed",
+        "pass_requests",
+        "take_lane",
+        "take_other_requests",
+        "take_replies",
+        "take_requests",
+    )
 
-    def __init__(self, policy: Policy, gate: Gate | None = None, tally: Tally | None = None) -> None:
-        """`gate`: what stands in for Redis' own password; None: AUTH passes through. `tally`: counts with others."""
-        self._allowance = Allowance(policy.limits)
+    def __init__(self, policy: Policy, gate: Gate | None, tally: Tally | None = None) -> None:
+        """`gate`: checks the client's password in place of Redis; None: AUTH passes through. `tally`: may be shared."""
+        self._budget = TurnBudget(policy.limits)
         self._conversation = Conversation()
-        self._requests = RequestHalf(policy, self._allowance, self._conversation, gate, tally or Tally())
-        self._replies = ReplyHalf(self._allowance, self._conversation)
+        self._tally = tally = tally or Tally()
+        self._gate = gate
+        self._cluster: Cluster | None = None
+        self._sharing: Sharing | None = None
+        self._requests = self._request_half(policy, own_way(policy, self._conversation, self._budget, tally))
+        self._replies = ReplyHalf(self._budget, self._conversation, tally)
         self._closed = False
+        self.owed: Runs[Entry] = self._conversation.home.owed
+        """The replies that Redis owes, on a cluster those of the home lane. For the hot path, which only reads it."""
+        self.due: Runs[Owed] = self._conversation.owed
+        """The replies that the client is owed, in order. For the hot path, as `owed`."""
+        self._open_fast_path()
 
-    # -- what happens ----------------------------------------------------------------------------------
+    def _request_half(self, policy: Policy, way: Way) -> RequestHalf:
+        return RequestHalf(policy, self._budget, self._conversation, self._gate, self._tally, way)
 
-    def start(self, setup: tuple[Opening, ...] = ()) -> Effects:
-        """The upstream is connected. `setup` begins the conversation, and follows a RESET."""
-        self._requests.begin(setup)
+    def _open_fast_path(self) -> None:
+        replies = self._replies.path
+        self.take_requests: Callable[[bytes], Any] = self._requests.path.take
+        """The fast path, without effects: the bytes for Redis; on a cluster, the number of each lane and its bytes.
+
+        None: `take_other_requests` must follow.
+        """
+        self.take_other_requests = self._requests.path.take_other
+        """As `take_requests`, for what that has left of the same read. None: `go_on_with_requests` must follow."""
+        self.pass_requests = self._requests.path.pass_on
+        """Takes large requests that pass unchanged, and returns the number of their bytes. The rest must follow."""
+        self.take_replies = replies.take
+        """The fast path, without effects: the bytes for the client. None: `go_on_with_replies` must follow."""
+        self.take_lane = replies.take_lane if isinstance(replies, LaneReplies) else _no_lane
+        """As `take_replies`, for the bytes of a lane of a cluster. None: `go_on_with_lane` must follow."""
+
+    # -- events ----------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        setup: tuple[Opening, ...] = (),
+        *,
+        wants_password: bool = False,
+        slots: SlotMap | None = None,
+        home: str = "",
+        announce: str = "",
+        shared: Shared | None = None,
+    ) -> Effects:
+        """The upstream is connected. `setup` is sent first, and again after a RESET.
+
+        `wants_password`: Redis needs a password from the client. Redis' limits for strangers then apply.
+        `slots`: the cluster's map; None: a plain Redis. `home`: the node that lane 0 is connected to; it is of `slots`.
+        `announce`: the `host:port` that CLUSTER SLOTS names, for clients that ask; empty: they get an error.
+        `shared`: the link is shared with other clients, and has had its setup.
+        """
+        if slots is not None:
+            self._join(slots, home, announce, setup)
+        elif shared is not None:
+            self._share(shared)
+        self._requests.begin(setup, wants_password=wants_password)
         return self._effects()
 
     def from_client(self, data: bytes) -> Effects:
-        """Bytes of the client, as they came."""
-        self._allowance.renew()
-        self._requests.feed(data)
-        return self._settle(requests=True)
+        """Bytes of the client have come, in any pieces."""
+        if self._closed:
+            return Effects()
+        out = self.take_requests(data)
+        if out is None:
+            out = self.take_other_requests(data)
+        if out is None:
+            return self.go_on_with_requests()
+        if self._cluster is None:
+            return Effects(out, flows=True)
+        return Effects(lanes=[LaneBytes(*each) for each in out], flows=True)
 
-    def from_upstream(self, data: bytes) -> Effects:
-        """Bytes of Redis, as they came."""
-        self._allowance.renew()
+    def go_on_with_requests(self) -> Effects:
+        """Handle the bytes of the client that `take_other_requests` has left."""
+        requests = self._requests
+        if requests.parser.absorbed:
+            return _NOTHING
+        self._budget.renew()
+        requests.advance()
+        is_settled = self._conversation.flows and not self._conversation.has_answers
+        return self._effects() if is_settled else self._settle()
+
+    def from_upstream(self, data: bytes, lane: int = 0) -> Effects:
+        """Bytes of Redis have come, in any pieces. `lane`: they have come on this lane."""
+        if self._cluster is not None:
+            out = self.take_lane(data, lane)
+            return self.go_on_with_lane(lane) if out is None else Effects(client=out, flows=True)
+        out = None if self._closed else self.take_replies(data)
+        return self.go_on_with_replies() if out is None else Effects(client=out, flows=True)
+
+    def go_on_with_replies(self) -> Effects:
+        """Handle the bytes of Redis that `take_replies` has left."""
+        self._budget.renew()
         try:
-            self._replies.feed(data)
+            self._replies.advance()
         except FramingError as error:
-            self._conversation.fail(f"Redis' reply cannot be framed: {error}")
-            return self._effects()
-        return self._settle(requests=False)
+            return self._misframed(error)
+        return self._effects() if self._conversation.flows else self._settle()
 
     def converted(self, half: Half, result: Converted) -> Effects:
-        """The result of a conversion."""
-        self._allowance.renew()
+        """The result of a conversion has come."""
+        self._budget.renew()
         if half is Half.REQUESTS:
             self._requests.encoded(result)
-            return self._settle(requests=True)
-        self._replies.decoded(result)
-        return self._settle(requests=False)
+        else:
+            self._replies.decoded(result)
+        return self._settle()
 
     def take_turn(self) -> Effects:
-        """A turn of the event loop has come, which an effect `wants_turn` asked for."""
-        self._allowance.renew()
+        """A new turn of the event loop has come, after an effect `wants_turn`."""
+        self._budget.take_turn()
         self._requests.encoded(None)
         self._replies.take_turn()
-        return self._settle(requests=True)
+        return self._settle()
 
     def looked_up(self, info: CommandInfo | None) -> Effects:
-        """What the server says of the command last asked for; None: it does not know it either."""
-        self._allowance.renew()
+        """The answer to a lookup has come. None: the server does not know the command either."""
+        self._budget.renew()
         self._requests.looked_up(info)
-        return self._settle(requests=True)
+        return self._settle()
 
     def fail(self, text: str) -> Effects:
-        """End the conversation for a reason outside it, and say so where the client expects a reply or nothing at all.
+        """End the conversation for an outside reason, and send it to the client as an error.
 
-        Not within a reply, and not to a client that has switched replies off.
+        The error is not sent in the middle of a reply, nor to a client that has switched replies off.
         """
         if self._replies.is_between_replies and not self._conversation.is_silent:
-            self._replies.out.append(writers.error(f"{OURS}{text}"))
+            self._replies.out.append(encode.error(error_texts.ours(text)))
         self._conversation.close_reason = text
+        if self._cluster is not None:
+            self._cluster.doubt_slots()
         return self._effects()
 
-    def set_policy(self, policy: Policy, gate: Gate | None = None) -> None:
-        """From the next request on; what is under way keeps its rule, and who is in stays in."""
-        self._requests.set_policy(policy, gate)
-        self._allowance.limits = policy.limits
+    def set_policy(self, policy: Policy, gate: Gate | None) -> Effects | None:
+        """Use this policy from the next request on. Requests under way keep their rule, and clients stay logged in.
 
-    # -- what it is waiting for ------------------------------------------------------------------------
+        If a rule now manages the key of a request that passes, the conversation ends. Otherwise there are no effects.
+        `gate` has no default, because a forgotten gate would admit strangers.
+        """
+        is_allowed = self._requests.set_policy(policy, gate)
+        self._gate = gate
+        if self._sharing is not None:
+            self._sharing.gate = gate
+        self._budget.limits = policy.limits
+        self._replies.path.set_limits(policy.limits)
+        return None if is_allowed else self._later()
+
+    # -- events of a cluster ---------------------------------------------------------------------------
+
+    def _join(self, slots: SlotMap, home: str, announce: str, setup: tuple[Opening, ...]) -> None:
+        """Begin as a conversation with a cluster. Nothing has been said yet."""
+        policy, tally = self._requests.policy, self._tally
+        cluster = Cluster(self._conversation, self._budget, tally, slots, home, announce)
+        cluster.mailbox.setup = setup
+        self._replies = ReplyHalf(self._budget, self._conversation, tally, cluster)
+        self._requests = self._request_half(
+            policy, way_to_cluster(policy, self._conversation, self._budget, tally, cluster)
+        )
+        cluster.router.has_gate = lambda: self._gate is not None
+        self._cluster = cluster
+        self._open_fast_path()
+
+    def go_on_with_lane(self, lane: int) -> Effects:
+        """Handle the bytes of a lane that `take_lane` has left."""
+        cluster = self._cluster
+        if cluster is None:
+            return Effects()
+        self._budget.renew()
+        try:
+            cluster.fed(lane)
+            self._replies.advance()
+        except FramingError as error:
+            return self._misframed(error)
+        return self._effects() if self._conversation.flows and cluster.is_calm else self._settle()
+
+    def lane_ready(self, lane: int) -> Effects:
+        """A lane is connected, after an effect `dials`. Its bytes are among the effects from now on."""
+        if self._cluster is not None:
+            self._cluster.ready(lane)
+        return self._effects()
+
+    def lane_failed(self, lane: int, text: str) -> Effects:
+        """A lane could not be connected. `text`: the reason for the client, as a sentence without our prefix."""
+        if self._cluster is not None:
+            self._cluster.lost(lane, encode.error(error_texts.ours(f"{text}; this command was not done")))
+        return self._later()
+
+    def lane_lost(self, lane: int) -> Effects:
+        """The node has closed a lane, and all its bytes have been given. Lane 0 is no exception on a cluster."""
+        if self._cluster is not None:
+            self._cluster.lost(lane)
+        return self._later()
+
+    def new_slots(self, slots: SlotMap, *, asked: bool = False) -> Effects:
+        """There is a new map, or the same again. It is used as soon as no reply is outstanding.
+
+        `asked`: its fetch began after the last effect `slots_are_old` of this session.
+        """
+        if self._cluster is not None:
+            self._cluster.new_slots(slots, asked=asked)
+        return self._later()
+
+    def no_slots(self) -> Effects:
+        """The fetch that an effect `slots_are_old` asked for has failed."""
+        if self._cluster is not None:
+            self._cluster.new_slots(None, asked=True)
+        return self._later()
+
+    def waited(self) -> Effects:
+        """`waits_behind_blocking` has been true for the longest time that the caller allows."""
+        if self._cluster is not None:
+            self._cluster.waited()
+        return self._later()
+
+    def _later(self) -> Effects:
+        self._budget.renew()
+        return self._settle()
+
+    # -- events of a shared link -----------------------------------------------------------------------
+
+    def _share(self, shared: Shared) -> None:
+        """Begin as a conversation on a link that clients share. Nothing has been said yet."""
+        policy, conversation, budget, tally = self._requests.policy, self._conversation, self._budget, self._tally
+        self._sharing = Sharing(conversation, budget, tally, shared, self._gate)
+        self._requests = self._request_half(policy, shared_way(policy, conversation, budget, tally, self._sharing))
+        self._open_fast_path()
+
+    def relinked(self, setup: tuple[Opening, ...] = (), greeting: bytes = b"") -> Effects:
+        """The link was changed, after an effect `relink`. Nothing has been written to the new one.
+
+        If the client has a connection of its own now, `setup` is sent first, and again after a RESET. If the link has
+        another protocol, `greeting` is its reply to HELLO. An error to HELLO 3 means that the protocol stays.
+        """
+        sharing, wait = self._sharing, self._conversation.wait
+        if sharing is not None and isinstance(wait, Relinking):
+            if sharing.changes_protocol:
+                sharing.outbox.relinked(greeting)
+            else:
+                self._leave_shared(sharing, setup, wait.request)
+        return self._later()
+
+    def _leave_shared(self, sharing: Sharing, setup: tuple[Opening, ...], request: Request) -> None:
+        """Go on as any other conversation. The request that waits is the first."""
+        conversation, old = self._conversation, self._requests
+        marks = conversation.marks
+        way = own_way(old.policy, conversation, self._budget, self._tally, old.parser)
+        self._requests = self._request_half(old.policy, way)
+        self._sharing, conversation.marks = None, marks  # the client stays logged in
+        self._requests.begin_again(setup, sharing.outbox.again, request)
+        self._open_fast_path()
+
+    # -- state -----------------------------------------------------------------------------------------
+
+    @property
+    def is_shared(self) -> bool:
+        """Other clients use the link too."""
+        return self._sharing is not None
 
     @property
     def wants_client(self) -> bool:
-        """More of the client's bytes can be used."""
-        return self._requests.stall is None and not self._conversation.is_full(self._allowance.limits)
+        """The session can use more of the client's bytes."""
+        return self._conversation.flows
 
     @property
     def wants_upstream(self) -> bool:
-        """More of Redis' bytes can be used."""
-        return not self._replies.waits
-
-    @property
-    def flows(self) -> bool:
-        """More of both can be used."""
-        return self._requests.stall is None and not self._replies.waits and not self.is_full
-
-    @property
-    def is_full(self) -> bool:
-        """As many replies are outstanding as may be."""
-        return self._conversation.is_full(self._allowance.limits)
+        """The session can use more of Redis' bytes."""
+        return not self._conversation.waits
 
     @property
     def is_idle(self) -> bool:
-        """At a command boundary, with nothing outstanding."""
-        return not self._conversation.entries and self._requests.stall in (None, Stall.ENDED)
+        """At a command boundary, with no reply outstanding."""
+        conversation = self._conversation
+        return not conversation.owed.size and (conversation.wait is None or type(conversation.wait) is Ended)
 
     @property
     def is_blocked(self) -> bool:
@@ -127,25 +341,39 @@ class Session:
 
     @property
     def asked(self) -> str:
-        """The command that was last sent upstream with nothing before it, by name."""
-        command = self._requests.asked
-        return "an unknown command" if command is None else words.name(command)
+        """The name of the last command that was sent with no reply outstanding."""
+        command = self._conversation.asked
+        return "an unknown command" if command is None else error_texts.name(command)
 
     @property
     def pending(self) -> int:
-        """Replies outstanding."""
-        return len(self._conversation.entries)
+        """Number of replies outstanding."""
+        return self._conversation.owed.size
 
     @property
     def awaits_reply(self) -> bool:
-        """Redis owes a reply, and nothing but Redis keeps it waiting: the command at the head does not block."""
+        """Redis owes a reply to a command that does not block, and the session does not wait for anything else."""
         head = self._conversation.head
-        return head is not None and type(head) is not Blocking and not self._replies.waits
+        return head is not None and not self._conversation.waits and type(head) is not Blocking
+
+    def is_turn_of(self, lane: int) -> bool:
+        """The next reply comes on this lane of a cluster. Other lanes may speak while a node hangs."""
+        return self._cluster is not None and self._cluster.is_turn_of(lane)
+
+    @property
+    def waits_behind_blocking(self) -> bool:
+        """A redirect was seen, and a command that may block is all that keeps the session from using a new map."""
+        return self._cluster is not None and self._cluster.waits_behind_blocking
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes that are connected or being connected; 1 on a plain Redis."""
+        return 1 if self._cluster is None else len(self._cluster.lanes.by_number)
 
     @property
     def is_admitted(self) -> bool:
-        """The client has given the password, or needs none."""
-        return self._requests.is_admitted
+        """The client is authenticated, or need not be."""
+        return not self._requests.is_stranger
 
     @property
     def has_begun(self) -> bool:
@@ -154,27 +382,36 @@ class Session:
 
     @property
     def memory(self) -> int:
-        """Bytes that all takes which the client or Redis has sent and which is not done with; about."""
-        return self._requests.memory + self._replies.memory + self._conversation.memory
+        """Estimate of the bytes that all unfinished requests and replies hold."""
+        held = 0 if self._cluster is None else self._cluster.mailbox.memory
+        return held + self._requests.memory + self._replies.memory + self._conversation.memory
 
     # -- settling --------------------------------------------------------------------------------------
 
-    def _settle(self, *, requests: bool) -> Effects:
-        """Let each half go as far as it can: replies free what requests wait for."""
-        conversation = self._conversation
+    def _settle(self) -> Effects:
+        """Advance both halves as far as possible: a reply may release a request that waits."""
+        requests, replies, conversation, cluster = self._requests, self._replies, self._conversation, self._cluster
         try:
-            if requests:
-                self._requests.advance()
-            self._replies.advance()
-            while self._requests.stall is Stall.BARRIER and not conversation.entries and not conversation.close_reason:
-                self._requests.resume()
-                self._requests.advance()
-                self._replies.advance()
-            if self._requests.has_more and not conversation.close_reason:  # there may be room for them now
-                self._requests.advance()
-                self._replies.advance()
+            goes_on = True
+            while goes_on:
+                if cluster is not None:
+                    cluster.hold_requests()
+                requests.advance()
+                replies.advance()
+                if conversation.close_reason is not None:
+                    break
+                is_settled = cluster is None or conversation.waits or not cluster.settle()
+                is_held = cluster is not None and cluster.trouble.state is not None
+                goes_on = not is_settled or (not is_held and requests.resume())
         except FramingError as error:
-            conversation.fail(f"Redis' reply cannot be framed: {error}")
+            return self._misframed(error)
+        effects = self._effects()
+        if self._sharing is not None:
+            self._sharing.fill(effects)
+        return effects
+
+    def _misframed(self, error: FramingError) -> Effects:
+        self._conversation.fail(f"Redis' reply cannot be framed: {error}")
         return self._effects()
 
     def _effects(self) -> Effects:
@@ -183,23 +420,31 @@ class Session:
         if self._closed:
             return Effects()
         effects = Effects(b"".join(requests.out), b"".join(replies.out))
-        requests.out.clear()
+        effects.flows = self._conversation.flows and not self._conversation.waits
+        if requests.out:
+            requests.out.clear()
+        if self._cluster is not None:
+            self._cluster.fill(effects)
         replies.out.clear()
         if encoder.conversions or decoder.conversions or requests.lookups:
             effects.conversions = encoder.conversions + decoder.conversions
             effects.lookups = requests.lookups
             encoder.conversions, decoder.conversions, requests.lookups = [], [], []
-        effects.wants_turn = (
-            requests.stall is Stall.TURN or encoder.wants_turn or replies.wants_turn or decoder.wants_turn
-        )
+        if self._conversation.reports:
+            effects.reports, self._conversation.reports = self._conversation.reports, []
+        effects.wants_turn = self._budget.wants_turn
         if self._conversation.close_reason is not None:
             effects.close = Close(self._conversation.close_reason, self._conversation.redis_fails)
             self.end()
         return effects
 
     def end(self) -> None:
-        """Nothing is looked at any more, and nothing held."""
+        """Free all memory. Later events have no effect."""
         self._closed = True
-        self._conversation = Conversation()
-        self._requests = RequestHalf(self._requests.policy, self._allowance, self._conversation, None, Tally())
-        self._replies = ReplyHalf(self._allowance, self._conversation)
+        self._cluster = self._sharing = self._gate = None
+        self._conversation, self._tally = Conversation(), Tally()
+        self.due = self._conversation.owed
+        policy = self._requests.policy
+        self._requests = self._request_half(policy, own_way(policy, self._conversation, self._budget, self._tally))
+        self._replies = ReplyHalf(self._budget, self._conversation, self._tally)
+        self._open_fast_path()

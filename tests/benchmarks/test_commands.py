@@ -1,6 +1,7 @@
 """Each benchmark runs, as small as can be, and writes only what it should."""
 
 import json
+import re
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmarks import framer, peers, throughput
+from benchmarks import cluster, framer, latency, peers, report, throughput
 from benchmarks.__main__ import main
 from proxy import engine
-from proxy.resp import replies
+from proxy.resp import reply_framer
 
 needs = {name: pytest.mark.skipif(not shutil.which(name), reason=f"needs {name}") for name in ("go", "node")}
 needs_redis_benchmark = pytest.mark.skipif(not shutil.which("redis-benchmark"), reason="needs redis-benchmark")
@@ -20,7 +21,9 @@ needs_redis_benchmark = pytest.mark.skipif(not shutil.which("redis-benchmark"), 
 
 @pytest.fixture
 def python_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only one engine, and no peers: they have tests of their own."""
+    """Only one engine, few commands and keys, and no peers: they have tests of their own."""
+    monkeypatch.setattr(throughput, "_MOST_KEYS_BYTES", 1)
+    monkeypatch.setattr("benchmarks.measuring._LEAST", 1)
     monkeypatch.setattr(peers.Checkout, "engines", lambda _: ["python"])
     for name in ("twemproxy", "envoy"):
         monkeypatch.setattr(peers, name, missing)
@@ -29,7 +32,7 @@ def python_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 class missing(AbstractContextManager[peers.Server]):  # noqa: N801 (stands for a function)
     """A peer that is not installed."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         """Nothing yet: a peer is looked for when it is entered."""
 
     def __enter__(self) -> peers.Server:
@@ -83,6 +86,27 @@ def test_hot_compares_two_checkouts(results: Path) -> None:
 
 
 @needs_redis_benchmark
+@pytest.mark.skipif(not shutil.which("redis-cli"), reason="needs redis-cli")
+@pytest.mark.usefixtures("python_alone")
+def test_cluster_compares_with_a_plain_redis(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CASES", [cluster.Case("GET", 64)])
+    shown = run("cluster", "--engine", "python", "--rounds", "1", "--seconds", "0.01").stdout
+    assert re.match(r"GET P=64 +plain +[\d.]+ +cluster +[\d.]+ +one slot +[\d.]+ .*ratio +[\d.]+ \(", shown)
+    (row,) = rows(results, "cluster")
+    assert (row["case"], row["engine"]) == ("GET P=64", "python")
+    assert {"plain", "cluster", "one slot", "ratio", "ratio_of_one_slot"} <= set(row)
+
+
+def test_walk_counts_the_functions_of_a_request_and_its_reply(results: Path) -> None:
+    shown = run("walk", "--steps").stdout.splitlines()
+    heads = [line for line in shown if not line.startswith(" ")]
+    assert [line[:10].strip() for line in heads] == ["SET", "its reply"]
+    assert sum(int(line[10:14]) for line in heads) == len(shown) - len(heads)
+    assert "    downstream/reads.py  data_received" in shown
+    assert not results.exists()
+
+
+@needs_redis_benchmark
 @pytest.mark.usefixtures("python_alone")
 def test_throughput_measures_its_cases_and_judges_its_targets(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "DEFAULT", [throughput.Case("GET", "125 B", pipeline=64)])
@@ -92,7 +116,13 @@ def test_throughput_measures_its_cases_and_judges_its_targets(results: Path, mon
         "Redis",
         "python, managed",
         "python, unmanaged",
+        "python, shared",
+        "floor 1:1",
     ]
+    for row in rows(results, "throughput"):
+        assert row["redis_cpu_us"][0] > 0
+        for measure in ("cpu_us", "per_second", "redis_cpu_us"):
+            assert row[f"{measure}_rounds"] == pytest.approx(row[measure][:1], rel=0.001)
     targets = json.loads((results / "throughput.json").read_text())["targets"]
     assert {target["met"] for target in targets} >= {None}
 
@@ -107,6 +137,28 @@ def test_with_only_nothing_is_written(results: Path) -> None:
     assert not results.exists()
 
 
+@needs_redis_benchmark
+@pytest.mark.usefixtures("python_alone")
+def test_throughput_has_each_contender_in_its_own_cases(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [throughput.Case("SET+GET", "125 B", pipeline=16), throughput.Case("GET", "1 KB")]
+    monkeypatch.setattr(throughput, "DEFAULT", cases)
+    run("throughput", "--rounds", "1", "--seconds", "0.01", "--against", str(peers.ROOT))
+    names = [(row["size"], row["contender"]) for row in rows(results, "throughput")]
+    common = ["Redis", "python, managed", "python, unmanaged", "floor 1:1"]
+    assert sorted(name for size, name in names if size == "125 B") == sorted(
+        [*common, "python, alike", "python, shared", "python, before"]
+    )
+    assert sorted(name for size, name in names if size == "1 KB") == sorted([*common, "floor, shared"])
+    assert json.loads((results / "throughput.json").read_text())["settings"]["against"] == report.commit(peers.ROOT)
+
+
+def test_the_table_of_the_targets_says_where_its_figures_come_from(results: Path) -> None:
+    shown = run("targets").stdout
+    assert "| P=1, SET / GET | floor 1:1 | 1.55 / 1.5 | 1.35 / 1.3 | - / - | not measured |" in shown
+    assert "throughput: there is no results file, run `python -m benchmarks throughput`" in shown
+    assert not results.exists()
+
+
 @pytest.mark.usefixtures("python_alone")
 def test_framer_writes_medians_of_each_engine(results: Path) -> None:
     run("framer", "--rounds", "2", "--seconds", "0.001")
@@ -116,7 +168,15 @@ def test_framer_writes_medians_of_each_engine(results: Path) -> None:
 
 
 def test_the_framer_that_is_measured_is_the_engines_own() -> None:
-    assert framer.ReplyFramer is (replies.ReplyFramer if engine.NATIVE is None else engine.NATIVE.ReplyFramer)
+    assert framer.ReplyFramer is engine.ENGINE.of("ReplyFramer", reply_framer.ReplyFramer)
+
+
+@pytest.mark.usefixtures("python_alone")
+def test_segments_are_measured_beside_whole_reads(results: Path) -> None:
+    shown = run("segments", "--rounds", "1", "--seconds", "0.001", "--only", "MSET").stdout
+    assert re.search(r"MSET of 100 pairs .* wanted 1\.3: (met|MISSED);", shown)
+    assert "RPUSH" not in shown
+    assert not results.exists()
 
 
 @pytest.mark.usefixtures("python_alone")
@@ -131,8 +191,24 @@ def test_hostile_tells_the_worst_of_each_engine(results: Path) -> None:
 @pytest.mark.usefixtures("python_alone")
 def test_latency_is_told_part_by_part(results: Path) -> None:
     shown = run("latency", "--rounds", "1", "--seconds", "0.05", "--only", "go-redis 1,000/s").stdout
-    assert "python engine  RESP3" in shown
+    assert re.search(r"python engine +RESP3 +p50 .* p99 .* p999 ", shown)
     assert not results.exists()
+
+
+@needs["go"]
+@pytest.mark.usefixtures("python_alone")
+def test_another_checkout_is_saturated_beside_ours(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [part._replace(connections=3) for part in latency.PARTS if part.name in ("go-redis 1,000/s", "saturation")]
+    monkeypatch.setattr(latency, "PARTS", parts)
+    monkeypatch.setattr(latency, "HEADLINE", ("go-redis 1,000/s",))
+    run("latency", "--rounds", "1", "--seconds", "0.5", "--against", str(peers.ROOT))
+    measured = {(row["part"], row["contender"]): row["per_second_rounds"] for row in rows(results, "latency")}
+    assert ("saturation", "python engine, before") in measured
+    assert ("go-redis 1,000/s", "python engine, before") not in measured
+    assert {part for part, name in measured if name == "python engine, shared"} == {"saturation", "go-redis 1,000/s"}
+    assert all(len(rounds) == 1 for rounds in measured.values())
+    targets = json.loads((results / "latency.json").read_text())["targets"]
+    assert {target["theirs"] for target in targets} == {"native engine, before", "Envoy", "native engine"}
 
 
 @needs["go"]
@@ -142,7 +218,8 @@ def test_every_way_to_fill_the_cache_stores_what_flask_reads(results: Path) -> N
     pytest.importorskip("uvicorn")
     run("instead", "--rounds", "1", "--values", "40")
     ways = [row["way"] for row in rows(results, "instead")]
-    assert len(ways) == 8
+    assert len(ways) == 10
+    assert {"go-redis, two pipelines at once, python engine", "cachelib, two set_many at once"} < {*ways}
     assert all(row["per_second"][0] > 0 for row in rows(results, "instead"))
 
 
@@ -151,5 +228,6 @@ def test_every_way_to_fill_the_cache_stores_what_flask_reads(results: Path) -> N
 def test_memory_is_measured(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.memory._SETTLED", 0.05)
     run("memory", "--rounds", "1", "--connections", "20", "--seconds", "0.01")
-    (row,) = rows(results, "memory")
-    assert row["load_100 KB_mib"][0] >= row["idle_mib"][0] > 10
+    assert [row["contender"] for row in rows(results, "memory")] == ["python engine", "python engine, shared"]
+    for row in rows(results, "memory"):
+        assert row["load_100 KB_mib"][0] >= row["idle_mib"][0] > 10

@@ -16,6 +16,7 @@ def test_a_ratio_is_that_of_the_medians_and_spreads_as_the_rounds_do() -> None:
     # Both slow down together: what they say about each other stays.
     assert ratio([2, 20, 200], [1, 10, 100]) == Spread(2, 2, 2)
     assert ratio([1, 2, 9], [2, 2, 3]) == Spread(1, 0.75, 2)
+    assert ratio([1, 2, 9], [0, 2, 3]) == Spread(1, 1.5, 2.5)  # a round without the other says nothing
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

@@ -1,4 +1,4 @@
-"""What one value costs is measured where nothing else is, and told by engine."""
+"""The cost of one value is measured in a process of its own, and reported for each engine."""
 
 import subprocess
 import sys

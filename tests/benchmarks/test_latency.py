@@ -48,5 +48,15 @@ def test_who_does_not_keep_up_with_the_rate_is_told(setting: Setting) -> None:
     assert ours["keeps_up"] is False
 
 
+@pytest.mark.parametrize("engine", peers.ENGINES)
+def test_a_shared_worker_is_measured_with_one_client_at_fixed_rates_and_saturated(
+    engine: str, setting: Setting
+) -> None:
+    name = f"{engine} engine, shared"
+    beside = setting._replace(contenders={**setting.contenders, name: setting.contenders["python engine"]})
+    taking = [part.name for part in PARTS if name in latency.taking(part, beside)]
+    assert taking == ["go-redis 1,000/s", "go-redis 5,000/s", "go-redis 1,000/s, one client", "saturation"]
+
+
 def test_the_parts_have_different_names() -> None:
     assert len({part.name for part in PARTS}) == len(PARTS)

@@ -4,16 +4,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis
 
 from benchmarks import peers, tls
 from benchmarks.peers import Missing, Server
 from benchmarks.processes import StartError
 from benchmarks.proxied import Client
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 
 PEERS = {
     "python engine": lambda home, redis: peers.proxy(home, redis, "python"),
     "native engine": lambda home, redis: peers.proxy(home, redis, "native"),
+    "python engine, shared": lambda home, redis: peers.sharing(home, redis)["python"],
+    "native engine, shared": lambda home, redis: peers.sharing(home, redis)["native"],
     "twemproxy": lambda home, redis: peers.twemproxy(home, redis, 512),
     "Envoy": peers.envoy,
 }
@@ -67,3 +70,20 @@ def test_the_versions_of_what_is_here_are_known() -> None:
     found = peers.versions()
     assert "python" in found["engines"]
     assert found["redis"][0].isdigit()
+
+
+@pytest.mark.parametrize("engine", peers.ENGINES)
+def test_the_clients_of_a_proxy_that_shares_have_few_connections(
+    engine: str, bench_redis: Server, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(peers.sharing(tmp_path, bench_redis)[engine])
+        except Missing as missing:
+            pytest.skip(str(missing))
+        with redis.Redis(port=bench_redis.port) as direct:
+            before = len(direct.client_list())
+            for _ in range(20):
+                client = stack.enter_context(Client(server.port))
+                client.reply_size(command(b"SET", b"flask_cache_peer", b"1"))
+            assert 1 <= len(direct.client_list()) - before <= peers.TRUNKS

@@ -21,6 +21,12 @@ def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
     assert first.count(b'id="axes_') == len(PANELS)  # and none for the third column
 
 
+def test_a_plot_of_nothing_is_left_out_with_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plots.bars(tmp_path / "a.svg", "Title", "us", {}) is None
+    assert "No plot a.svg: there is nothing to draw" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_matplotlib_there_is_a_word_and_no_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,11 +5,11 @@ import shutil
 import pytest
 
 from benchmarks import pipelining, redis_benchmark
-from benchmarks.measuring import Load, summary
+from benchmarks.measuring import ALIKE, IN_TURN, Load, _commands, summary
 from benchmarks.peers import Server
 from benchmarks.proxied import Client
 from benchmarks.redis_benchmark import Outcome, OutcomeError, Work
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 
 needs_redis_benchmark = pytest.mark.skipif(not shutil.which("redis-benchmark"), reason="needs redis-benchmark")
 FIGURES = b'"892857.12","0.778","0.256","0.751","1.111","1.455","1.743"\n'
@@ -78,7 +78,7 @@ def test_a_load_whose_keys_somebody_else_wrote_is_not_measured(bench_redis: Serv
 
 
 @pytest.mark.parametrize("form", ["json", "msgpack"])
-@pytest.mark.parametrize("name", ["SET", "GET", "MIX"])
+@pytest.mark.parametrize("name", ["SET", "GET", "MIX", IN_TURN, ALIKE])
 @needs_redis_benchmark
 def test_a_load_is_measured(bench_redis: Server, name: str, form: str) -> None:
     load = Load(bench_redis, Work(name, "load:", b'{"a":1}', clients=2, pipeline=3, keys=5), form)
@@ -86,3 +86,30 @@ def test_a_load_is_measured(bench_redis: Server, name: str, form: str) -> None:
     assert row["cpu_us"][0] > 0
     assert row["per_second"][0] > 0
     assert row["peak_mib"] > 1
+    assert "redis_cpu_us" not in row
+
+
+def test_pipelines_are_mixed_or_alike_and_send_the_same_in_all() -> None:
+    def pipelines(name: str) -> list[list[bytes]]:
+        sent = _commands(Work(name, "mixed:", b"1", clients=4, pipeline=4, keys=6))
+        names = [each.split(b"\r\n")[2] for each in sent]
+        return [[names[(client * 4 + at) % len(names)] for at in range(4)] for client in range(4)]
+
+    assert pipelines(ALIKE) == [[b"SET"] * 4, [b"GET"] * 4] * 2
+    assert pipelines(IN_TURN) == [[b"SET", b"GET"] * 2] * 4
+
+
+def test_the_cost_of_redis_is_measured_beside_that_of_the_proxy(bench_redis: Server) -> None:
+    load = Load(bench_redis, Work("GET", "behind:", b"1", clients=2, keys=5), "msgpack", bench_redis.process)
+    row = summary([load.sample(0.01)])
+    assert row["redis_cpu_us"][0] == pytest.approx(row["cpu_us"][0], rel=0.5)  # Redis stands before itself here
+
+
+@pytest.mark.parametrize(("size", "least"), [(1, 200), (10_000, 4), (100_000, 2)])
+def test_a_run_has_commands_enough_that_connecting_is_little(
+    bench_redis: Server, monkeypatch: pytest.MonkeyPatch, size: int, least: int
+) -> None:
+    load = Load(bench_redis, Work("SET", "least:", b"v" * size, clients=2, keys=1), "msgpack")
+    monkeypatch.setattr(load, "_rate", lambda _: 0.0)  # as slow as can be
+    load.sample(0.01)
+    assert load._requests == least

@@ -1,4 +1,4 @@
-"""What the documents say of speed is what the committed results hold."""
+"""The figures in the documents are those of the committed results."""
 
 import json
 import re
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAPERS = (ROOT / "README.md").read_text() + (ROOT / "docs" / "speed.md").read_text()
+SPEED = (ROOT / "docs" / "speed.md").read_text()
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
 CONTENDERS = {
     "Python engine": "python, managed",
     "native engine": "native, managed",
+    "native engine, one shared connection": "native, shared",
     "native engine, keys that no rule matches": "native, unmanaged",
     "twemproxy, its best buffers": "twemproxy",
     "twemproxy, its default": "twemproxy, default",
@@ -29,9 +31,9 @@ def medians() -> dict[tuple[str, str], float]:
     return {(row["case"], row["contender"]): row["cpu_us"][0] for row in results("throughput")["rows"]}
 
 
-def row(first: str) -> list[str]:
-    """The further cells of a row of one of their tables."""
-    (line,) = re.findall(rf"^\| {re.escape(first)} \| (.*) \|$", PAPERS, re.M)
+def row(first: str, page: str = SPEED) -> list[str]:
+    """The further cells of a row of one of the page's tables."""
+    (line,) = re.findall(rf"^\| {re.escape(first)} \| (.*) \|$", page, re.M)
     return [cell.strip() for cell in line.split(" | ")]
 
 
@@ -52,6 +54,7 @@ def test_a_commands_cpu_time_is_the_measured_one(name: str) -> None:
     [
         ("Python engine, one worker", "python engine"),
         ("native engine, one worker", "native engine"),
+        ("native engine, one worker, shared connections", "native engine, shared"),
         ("twemproxy", "twemproxy"),
         ("Envoy", "Envoy"),
     ],
@@ -59,11 +62,19 @@ def test_a_commands_cpu_time_is_the_measured_one(name: str) -> None:
 def test_so_are_delay_saturation_and_memory(name: str, contender: str) -> None:
     parts = {each["part"]: each for each in results("latency")["rows"] if each["contender"] == contender}
     (memory,) = (each for each in results("memory")["rows"] if each["contender"] == contender)
+    added = parts["go-redis 1,000/s"]
     assert row(name) == [
-        f"{parts['go-redis 1,000/s']['added_p50_ms'][0]:.2f} ms",
+        " / ".join(f"{added[f'added_{share}_ms'][0]:.2f}" for share in ("p50", "p99", "p999")) + " ms",
         f"{parts['saturation']['per_second'][0]:,.0f}/s",
         f"{memory['silent_kib'][0]:.1f} KiB",
     ]
+
+
+def test_so_is_the_line_of_the_readme() -> None:
+    told = re.search(r"adds (\S+ ms) to a command, and serves (\S+) commands", (ROOT / "README.md").read_text())
+    assert told
+    delays, saturation, _ = row("native engine, one worker")
+    assert (told[1], f"{told[2]}/s") == (f"{delays.split(' / ')[0]} ms", saturation)
 
 
 @pytest.mark.parametrize("engine", ["native", "python"])
@@ -74,6 +85,23 @@ def test_so_is_the_worst_that_a_value_can_cost(engine: str) -> None:
     seconds, mib = (max(row[measure] for row in rows) for measure in ("cpu_seconds", "peak_mib"))
     assert told
     assert told.groups() == (f"{seconds:.2f}", f"{mib:.0f}")
+
+
+@pytest.mark.parametrize(
+    ("name", "contender"),
+    [
+        ("the proxy on a plain Redis", "plain"),
+        ("the proxy on a cluster", "cluster"),
+        ("the same, keys of one slot", "one slot"),
+        ("Envoy on the same cluster", "Envoy"),
+    ],
+)
+def test_so_is_the_cost_on_a_cluster(name: str, contender: str) -> None:
+    measured = {each["case"]: each[contender]["cpu_us"][0] for each in results("cluster")["rows"]}
+    assert row(name, CLUSTER) == [
+        " / ".join(f"{measured[f'{command} P={pipeline}']:.1f}" for command in ("SET", "GET"))
+        for pipeline in (1, 16, 64)
+    ]
 
 
 def test_every_result_says_where_it_comes_from() -> None:

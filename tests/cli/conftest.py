@@ -18,7 +18,7 @@ __all__ = ["private_redis"]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command did."""
+    """The result of a command."""
 
     status: int
     out: bytes
@@ -26,7 +26,7 @@ class Done:
 
     @property
     def text(self) -> str:
-        """What it printed."""
+        """Its output as text."""
         return self.out.decode()
 
 

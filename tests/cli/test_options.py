@@ -1,4 +1,4 @@
-"""What all commands that look inside have in common."""
+"""The common behaviour of all commands that look into the cache."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ LOOKING = [
     ("scan",),
     ("export",),
     ("load", "-"),
-    ("key", "memoize", "f", "1"),
+    ("key", "memoize", "a.f", "1"),
 ]
 looking = pytest.mark.parametrize("words", LOOKING, ids=" ".join)
 LINE = b'{"key": "flask_cache_k", "value": 1}\n'
@@ -52,7 +52,7 @@ def test_a_configuration_that_cannot_be_read_is_2_in_one_line(run: Run, words: t
 @looking
 def test_help_names_the_exit_status(run: Run, words: tuple[str, ...]) -> None:
     command = words[: 2 if words[0] == "key" else 1]
-    assert "Exit status: 0 done; 1 no" in " ".join(run(*command, "--help").text.split())
+    assert "Exit status: 0 success; 1 " in " ".join(run(*command, "--help").text.split())
 
 
 @looking
@@ -83,7 +83,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
 def test_the_proxys_own_password_needs_no_listener_that_is_guarded(run: Run, redis_server: RedisServer) -> None:
     done = run("scan", env={"FLASK_CACHE_PROXY_UPSTREAM_PASSWORD": "nobody asks for it"})
     assert done.status == 3
-    assert "does not let us in" in done.err
+    assert "refuses the login" in done.err
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(redis_server: RedisServer, direct: redis.Redis) -> None:
@@ -96,7 +96,7 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(redis_server: RedisServer, 
 
 def test_what_redis_lacks_is_asked_for_in_whole_sentences(run: Run) -> None:
     done = run("load", "-", given=LINE, env={"FLASK_CACHE_PROXY_UPSTREAM_URL": "redis://127.0.0.1:1"})
-    assert done.err.endswith("Is it running, and upstream.url right? Then go on with --from-line 1\n")
+    assert done.err.endswith("Is it running, and upstream.url right? Then continue with --from-line 1\n")
 
 
 @pytest.mark.parametrize("words", [(), ("key",)], ids=["all", "key"])

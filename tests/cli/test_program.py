@@ -11,7 +11,7 @@ FULL = "/dev/full"
 def _shell(words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """The program, its streams redirected by a shell."""
     program = f"{sys.executable} -m proxy {words}"
-    return subprocess.run(["sh", "-c", program], capture_output=True, text=True, env=more, timeout=60, check=False)
+    return subprocess.run(["sh", "-c", program], capture_output=True, text=True, env=more, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("words", ["key view /", "--help", "check", "key view --help", "encode <<< 1"])

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.inside.loading import BATCH_LINES
+from proxy.inspection.loader import BATCH_LINES
+from tests import effort
 from tests.cli.conftest import Done, Run
 from tests.codec.judge import normal
 from tests.codec.samples import VECTORS
@@ -23,6 +26,7 @@ from tests.conftest import RedisServer
 from tests.e2e.conftest import PrivateRedis
 from tests.e2e.proxy_process import DEADLINE, wait_until
 
+BERLIN = ZoneInfo("Europe/Berlin")
 USER = b"!\x80\x04\x8c\x0bshop.models\x8c\x04User\x93."
 
 
@@ -67,10 +71,43 @@ class TestExport:
         assert done.status == 1
         assert done.text == '{"key":"flask_cache_a","value":1}\n'
         assert sorted(done.err.splitlines()) == [
-            "1 line written, 2 keys left out",
+            "1 line written, 2 keys left out; --objects writes objects too, for people and programs that only look",
             "flask_cache_list: left out: a list, which Flask cannot read as a value",
-            "flask_cache_user: left out: an object of class shop.models.User",
+            "flask_cache_user: left out: $ is the class or function shop.models.User, which cannot be written back",
         ]
+
+    def test_all_that_load_would_refuse_is_left_out(self, run: Run, direct: redis.Redis) -> None:
+        endless: list[object] = [1]
+        endless.append(endless)
+        direct.mset({"flask_cache_a": b"!" + pickle.dumps(endless, 4), "flask_cache_b": b'{"py/cycle":1}'})
+        direct.set("flask_cache_c", b"!" + pickle.dumps({"py/cycle": '{"py/cycle":1}'}))
+        for key, hour in (("d", 2), ("e", 3)):  # on that day, no clock in Berlin showed 2 to 3
+            direct.set(f"flask_cache_{key}", b"!" + pickle.dumps(datetime(2024, 3, 31, hour, tzinfo=BERLIN), 4))
+        done = run("export")
+        assert (done.status, len(done.text.splitlines())) == (1, 3)
+        reasons = sorted(done.err.splitlines())[1:]
+        assert reasons[0].startswith("flask_cache_a: left out: it cannot be written back: $[1] is a py/cycle, which")
+        assert reasons[1].startswith("flask_cache_d: left out: it cannot be written back: the content of py/zoned must")
+        assert not any("escape" in reason for reason in reasons)
+        assert run("load", "--dry-run", "--all-tags", "-", given=done.out).status == 0
+        assert b'"value":[1,{"py/cycle":1}]' in run("export", "--objects").out
+
+    def test_objects_are_not_mentioned_where_they_are_written_or_missing(self, run: Run, direct: redis.Redis) -> None:
+        direct.mset({"flask_cache_user": USER, "flask_cache_bad": b"!damaged"})
+        assert run("export", "--objects").err.endswith("\n1 line written, 1 key left out\n")
+        assert run("export", "*_bad").err.endswith("\n0 lines written, 1 key left out\n")
+
+    def test_objects_are_written_for_those_who_look_and_refused_by_load(
+        self, run: Run, direct: redis.Redis, other: redis.Redis
+    ) -> None:
+        direct.mset({"flask_cache_a": "1", "flask_cache_user": USER})
+        done = run("export", "--objects")
+        assert (done.status, done.err) == (0, "")
+        assert '{"key":"flask_cache_user","value":{"py/global":"shop.models.User"}}' in done.text
+        loaded = into(other, run, done.out, "--all-tags", "--keep-going")
+        assert (loaded.status, other.keys()) == (1, [b"flask_cache_a"])
+        assert "is the class or function shop.models.User, which can be read but not written" in loaded.err
+        assert "escape it" not in loaded.err  # the line is meant as it is
 
     def test_where_nothing_was_found_is_told(self, run: Run, direct: redis.Redis) -> None:
         direct.set("other_a", "x")
@@ -97,7 +134,7 @@ class TestTogether:
         again = run("export", "--upstream", upstream_of(other))
         assert sorted(again.out.splitlines()) == sorted(exported.out.splitlines())
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=effort.cases(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(values=st.lists(st.tuples(st.binary(max_size=12), VALUES, st.integers(0, 5), st.integers(0, 10**6))))
     def test_any_value_under_any_key_is_moved(
         self, run: Run, direct: redis.Redis, other: redis.Redis, values: list[tuple[bytes, Any, int, int]]
@@ -132,10 +169,17 @@ class TestLoad:
         done = run(
             "load", "-", given=line("flask_cache_a", {"a": 1}, ttl=90.5) + b"\n \n" + line("flask_cache_b", 7)[:-1]
         )
-        assert (done.status, done.out, done.err) == (0, b"", "")
+        assert (done.status, done.out, done.err) == (0, b"", "2 lines stored\n")
         assert direct.get("flask_cache_a") == b"!" + pickle.dumps({"a": 1}, 4)
         assert 0 < direct.pttl("flask_cache_a") <= 90_500
         assert (direct.get("flask_cache_b"), direct.ttl("flask_cache_b")) == (b"7", -1)
+
+    def test_a_number_is_not_stored_as_a_view(self, run: Run, direct: redis.Redis) -> None:
+        lines = line("flask_cache_view//a", "tea") + line("flask_cache_view//b", {"py/decimal": "1.5"})
+        done = run("load", "-", given=lines)
+        assert (done.status, direct.keys()) == (1, [b"flask_cache_view//a"])
+        assert "line 2: its value cannot be stored: a number, bool or null under the key of a cached view" in done.err
+        assert run("load", "--dry-run", "-", given=lines).status == 1
 
     def test_a_value_replaces_what_is_there(self, run: Run, direct: redis.Redis) -> None:
         direct.hset("flask_cache_a", "x", "y")
@@ -155,7 +199,7 @@ class TestLoad:
         ("bad", "reason"),
         [
             (b"nonsense\n", "not valid JSON"),
-            (b"\xff\n", "not valid JSON"),
+            (b"\xff\n", "it is not UTF-8"),
             (b'{"key": "flask_cache_x", "value": "\xff"}\n', "UTF-8"),
             (b'{"key": "flask_cache_x"}\n', "missing required field `value`"),
             (b'{"value": 1}\n', "missing required field `key`"),
@@ -181,7 +225,7 @@ class TestLoad:
         assert done.status == 1
         assert done.err.startswith("line 3: ")
         assert reason in done.err
-        assert done.err.endswith("Stored so far: 1 line; go on with --from-line 3\n")
+        assert done.err.endswith("Stored so far: 1 line; continue with --from-line 3\n")
         assert direct.keys() == [b"flask_cache_a"]
         done = run("load", "--keep-going", "-", given=lines)
         assert done.status == 1
@@ -201,13 +245,14 @@ class TestLoad:
 
     def test_nothing_is_said_to_be_stored_where_nothing_is(self, run: Run, direct: redis.Redis) -> None:
         done = run("load", "-", given=line("flask_cache_a", {"py/markup": "<b>"}))
-        assert done.err.endswith("Stored so far: 0 lines; go on with --from-line 1\n")
+        assert done.err.endswith("Stored so far: 0 lines; continue with --from-line 1\n")
         assert "for a file that you trust, --all-tags takes every tag" in done.err
         assert "escape" not in done.err
 
     def test_a_dry_run_validates_and_needs_no_redis(self, run: Run, direct: redis.Redis) -> None:
         nowhere = "redis://127.0.0.1:1"
-        assert run("load", "--dry-run", "-u", nowhere, "-", given=line("flask_cache_a")).status == 0
+        done = run("load", "--dry-run", "-u", nowhere, "-", given=line("flask_cache_a"))
+        assert (done.status, done.err) == (0, "1 line valid\n")
         done = run("load", "--dry-run", "--keep-going", "-", given=line("flask_cache_a") + b"?\n" + line("other"))
         assert done.status == 1
         assert done.err.splitlines()[-1] == "1 line valid, 2 bad"
@@ -273,7 +318,7 @@ class TestLoad:
         assert done.status == 3
         assert done.err.startswith("line 1: Redis at unix:")
         assert "is full" in done.err
-        assert "go on with --from-line 1" in done.err
+        assert "continue with --from-line 1" in done.err
         assert going.status == 1
         assert going.err.splitlines()[-1] == "0 lines stored, 2 bad"
 
@@ -302,7 +347,7 @@ class TestALoadThatEndsEarly:
         loading.send_signal(signal.SIGINT)
         _, said = loading.communicate(timeout=DEADLINE)
         assert loading.returncode == 1
-        assert said in {b"interrupted: go on with --from-line %d\n" % number for number in self.PLACES}
+        assert said in {b"interrupted: continue with --from-line %d\n" % number for number in self.PLACES}
 
     def test_says_where_to_go_on_if_redis_dies(
         self, loading: subprocess.Popen[bytes], private_redis: PrivateRedis
@@ -311,4 +356,4 @@ class TestALoadThatEndsEarly:
         _, said = loading.communicate(line("flask_cache_x") * 3, timeout=DEADLINE)
         assert loading.returncode == 3
         assert said.startswith(b"cannot reach Redis")
-        assert said.endswith(tuple(b"Then go on with --from-line %d\n" % number for number in self.PLACES))
+        assert said.endswith(tuple(b"Then continue with --from-line %d\n" % number for number in self.PLACES))

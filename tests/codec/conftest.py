@@ -1,4 +1,4 @@
-"""What a reading costs the reference; `tests/native` holds the native engine to the same budgets."""
+"""Measures the cost of reading with the reference. `tests/native` checks the same budgets with the native engine."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.codec import CodecLimits, Options, Transcoder, UndecodableError, opcodes
-from proxy.codec.machine import INSTRUCTIONS_PER_NODE, STRIDE, Handler, Machine
+from proxy.codec import CodecLimits, Options, Transcoder, UndecodableError
+from proxy.codec.unpickle import opcodes
+from proxy.codec.unpickle.machine import INSTRUCTIONS_PER_NODE, STRIDE, Handler, Machine
+from proxy.engine import REFERENCE
 from tests.codec.pickles import MEMORY, PART
 
 
 class Cost:
-    """Instructions run and memory taken by one reading."""
+    """Instructions and memory of one reading."""
 
     instructions = 0
     peak = 0
@@ -20,7 +22,7 @@ class Cost:
 
 @pytest.fixture
 def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
-    """Reads a pickle and says what it cost; fails if that is beyond the budgets."""
+    """Read a pickle and return the cost. Fail if it exceeds the budgets."""
     counter = Cost()
 
     def counted(handler: Handler) -> Handler:
@@ -37,7 +39,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cost]:
         counter.instructions = 0
         tracemalloc.start()
         with suppress(UndecodableError):
-            Transcoder(Options(limits=limits), native=None).decode(stored)
+            Transcoder(Options(limits=limits), engine=REFERENCE).decode(stored)
         counter.peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert counter.peak < MEMORY * limits.nodes // CodecLimits().nodes + len(stored)

@@ -1,13 +1,16 @@
-"""The judge of what a stored value means: CPython's own unpickler, with known classes only, and a normal form.
+"""Judges the meaning of a stored value: with CPython's own unpickler, only known classes, and a normal form.
 
-Run as a program it reads lines of `stored<TAB>rewritten` (hex) and answers a JSON list of verdicts; it limits itself,
-because what it loads has been tampered with. It needs neither Flask nor Werkzeug nor the package under test.
+As a program, it reads lines of `stored<TAB>rewritten` (hex) and prints a JSON list of verdicts. It sets limits for
+itself, because the values may be hostile. With the argument `clock`, it reads lines of `stored` and prints the CPU
+seconds to load each, or the error. It needs neither Flask nor Werkzeug nor the package under test.
 """
 
+import collections
 import datetime
 import json
 import pickle
 import sys
+import time
 import types
 from typing import Any
 
@@ -17,7 +20,9 @@ KNOWN = {
     *(("__builtin__", name) for name in ("str", "unicode")),
     *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
     ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
+    *(("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
+    *(("builtins", name) for name in ("bool", "dict", "float", "int", "list", "tuple")),
+    *(("__builtin__", name) for name in ("bool", "dict", "float", "list", "long", "tuple")),
     ("copyreg", "_reconstructor"),
     ("copy_reg", "_reconstructor"),
     ("decimal", "Decimal"),
@@ -38,11 +43,11 @@ STUBS = {
 
 
 class Response:
-    """What a Response is made of."""
+    """A stand-in for a Response."""
 
 
 class Headers:
-    """What a Response's headers are made of."""
+    """A stand-in for the headers of a Response."""
 
 
 class Markup(str):
@@ -67,7 +72,7 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _prepare() -> None:
-    """Stand-ins for the modules that a cache's values name, and a guard before all others."""
+    """Install stand-ins for the modules that cached values name, and refuse all other modules."""
     for package in ("flask", "werkzeug"):
         sys.modules.setdefault(package, types.ModuleType(package)).__path__ = []
     for module, name in STUBS:
@@ -76,7 +81,7 @@ def _prepare() -> None:
 
 
 def load(stored: bytes, encoding: str = "latin1") -> Any:
-    """What a Flask app reads, Python 2's bytes included."""
+    """The value that a Flask app loads, including Python 2's bytes."""
     if stored.startswith(b"!"):
         return pickle.loads(stored[1:], encoding=encoding, errors="surrogateescape")
     try:
@@ -86,7 +91,7 @@ def load(stored: bytes, encoding: str = "latin1") -> Any:
 
 
 def _parts(value: Any) -> list[Any]:
-    """What a value of a class is: lists of strings and of further values."""
+    """The normal form of a value of a class: lists of strings and of other values."""
     kind = type(value)
     if kind is float:
         return ["nan" if value != value else value.hex()]
@@ -95,10 +100,15 @@ def _parts(value: Any) -> list[Any]:
     if kind in (bytes, bytearray):
         return [value.hex()]
     if kind in (datetime.datetime, datetime.time):
-        return [value.replace(tzinfo=None, fold=0).isoformat(), str(value.utcoffset())]
+        return [value.replace(tzinfo=None, fold=0).isoformat(), str(value.utcoffset()), *_zone_name(value.tzinfo)]
     if isinstance(value, Response):
         return _response(value)
     return [str(value)]
+
+
+def _zone_name(zone: Any) -> list[str]:
+    """The normal form of a zone without a fixed offset."""
+    return [] if zone is None or zone.utcoffset(None) is not None else [zone.key]
 
 
 def _response(value: Any) -> list[Any]:
@@ -108,7 +118,7 @@ def _response(value: Any) -> list[Any]:
 
 
 def normal(value: Any) -> list[Any]:
-    """A value type for type, so that equal means the same: NaN is NaN, -0.0 is not 0, and True is not 1."""
+    """The normal form of a value with its types: NaN equals NaN, -0.0 differs from 0, and True differs from 1."""
     kind = type(value)
     name = "Response" if isinstance(value, Response) else kind.__name__
     if value is None or kind in (str, bool):
@@ -117,8 +127,12 @@ def normal(value: Any) -> list[Any]:
         return [name, hex(value)]
     if kind in (list, tuple):
         return [name, [normal(each) for each in value]]
+    if kind is collections.deque:
+        return [name, [normal(each) for each in value], value.maxlen]
     if kind in (set, frozenset):
         return [name, sorted((normal(each) for each in value), key=json.dumps)]
+    if kind is collections.defaultdict:
+        name += f"({getattr(value.default_factory, '__name__', None)})"
     if isinstance(value, dict):
         return [name, [[normal(key), normal(each)] for key, each in value.items()]]
     return [name, *_parts(value)]
@@ -137,6 +151,15 @@ def _verdict(stored: bytes, rewritten: bytes) -> str:
     return "different"
 
 
+def _clocked(stored: bytes) -> float | str:
+    start = time.process_time()
+    try:
+        load(stored)
+    except Exception as error:  # whatever loading may raise
+        return f"unloadable: {type(error).__name__}: {error}"
+    return time.process_time() - start
+
+
 def _limit(resource: types.ModuleType) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
     resource.setrlimit(resource.RLIMIT_CPU, (300, 300))
@@ -147,17 +170,17 @@ def _limit(resource: types.ModuleType) -> None:
 
 def main() -> None:
     """Judge the lines of standard input."""
-    import collections
     import decimal
     import resource
     import uuid
     import zoneinfo
 
-    assert all((collections, decimal, uuid, zoneinfo))  # loaded before the limits
+    assert all((decimal, uuid, zoneinfo))  # loaded before the limits
     lines = sys.stdin.read().splitlines()
     _prepare()
     _limit(resource)
-    print(json.dumps([_verdict(*map(bytes.fromhex, line.split("\t"))) for line in lines]))
+    judge = _clocked if sys.argv[1:] == ["clock"] else _verdict
+    print(json.dumps([judge(*map(bytes.fromhex, line.split("\t"))) for line in lines]))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from tests.codec.samples import FORMATS, transcoder
 
 MEGABYTE = 1 << 20
 MEMORY = 64_000_000
-"""At the default limits, beside the stored value itself."""
+"""Most bytes of memory with the default limits, without the stored value itself."""
 
-PART = CodecLimits(decoded_bytes=CodecLimits().decoded_bytes // 25, nodes=CodecLimits().nodes // 25)
-"""What a flood costs grows with these two; it is counted and traced with a part of each."""
+PART = CodecLimits(decoded_bytes=CodecLimits().decoded_bytes // 100, nodes=CodecLimits().nodes // 100)
+"""The cost of a flood grows with these two limits. Tests count and trace it with a hundredth of each."""
 
 SMALL = CodecLimits(payload_bytes=1 << 16, decoded_bytes=1 << 16, depth=50, nodes=1000)
 
@@ -27,7 +27,7 @@ def refused(body: bytes, match: str = ".", limits: CodecLimits | None = None) ->
 
 
 def attempt(body: bytes, limits: CodecLimits | None = None, payload: str = "json") -> bool:
-    """Whether a pickle is read; anything but UndecodableError fails the test."""
+    """Whether a pickle is read. Any exception other than UndecodableError fails the test."""
     try:
         transcoder(payload, limits=limits).decode(b"!" + body)
     except UndecodableError:
@@ -93,6 +93,6 @@ ARGUMENTS = {
 
 
 def instruction(opcode: pickletools.OpcodeInfo) -> bytes:
-    """One instruction, its argument small."""
+    """One instruction with a small argument."""
     argument = b"" if opcode.arg is None else ARGUMENTS[opcode.arg.name]
     return opcode.code.encode("latin-1") + argument

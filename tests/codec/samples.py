@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from proxy.codec import CodecLimits, Options, Transcoder
 
 DATA = Path(__file__).parent.parent / "data"
-EVERY_TAG = ("data", "markup", "response")
+EVERY_TAG = ("data", "markup", "response", "zoned")
 FORMATS = ("json", "msgpack")
 
 
@@ -29,7 +29,7 @@ class Hostile(NamedTuple):
 
     name: str
     verdict: str
-    """`reject`, `ok`, or `any`: whatever the reader likes."""
+    """`reject`, `ok`, or `any`: the reader may do either."""
     stored: bytes
 
 
@@ -47,7 +47,29 @@ def _hostile() -> list[Hostile]:
     return [Hostile(name, sample["class"], b"!" + bytes.fromhex(sample["hex"])) for name, sample in samples.items()]
 
 
+def _real_values() -> dict[str, dict[str, dict[str, Any]]]:
+    values: dict[str, dict[str, dict[str, Any]]] = json.loads((DATA / "real_values.json").read_text())
+    return values
+
+
 VECTORS = _vectors()
+_STORED = _real_values()
+_ARRAYS = ("numpy", "pandas")
+REAL_VALUES = {library: vectors for library, vectors in _STORED.items() if not library.startswith(_ARRAYS)}
+REAL_ARRAYS = {
+    library: {name: vector for name, vector in vectors.items() if "tagged" in vector}
+    for library, vectors in _STORED.items()
+    if library.startswith(_ARRAYS)
+}
+"""Arrays and frames."""
+UNDECODABLE = {
+    f"{library} {name}": vector
+    for library, vectors in _STORED.items()
+    for name, vector in vectors.items()
+    if "tagged" not in vector
+}
+"""Structured arrays and decimals of Arrow: the reason stands in the place of what is read."""
+"""Library and version, then name and protocol, then the value: see test_real_values."""
 HOSTILE = _hostile()
 
 
@@ -71,7 +93,7 @@ def transcoder(
 
 
 def encode(given: Any, **options: Any) -> Any:
-    """What the app loads."""
+    """The value that the app loads."""
     raw = given if isinstance(given, bytes) else json.dumps(given).encode()
     stored = transcoder(**options).encode(raw)
     return pickle.loads(stored[1:]) if stored.startswith(b"!") else int(stored)

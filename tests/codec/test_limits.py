@@ -1,4 +1,4 @@
-"""Limits bite where they say, and what may be written under them may be read."""
+"""Limits apply at their exact numbers, and values that clients may write can be read again."""
 
 import json
 import pickle
@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.codec import (
-    CodecLimits,
-    PayloadError,
-    UndecodableError,
-    json_payload,
-    msgpack_payload,
-)
+from proxy.codec import CodecLimits, PayloadError, UndecodableError
+from proxy.codec.payload import json_payload, msgpack_payload
+from tests import effort
 from tests.codec.samples import EVERY_TAG, FORMATS, transcoder
 
 # -- limits --------------------------------------------------------------------------------------------
@@ -49,6 +45,30 @@ def test_depth_is_the_containers_around_the_innermost_value(payload: str, depth:
         too_deep = transcoder(payload).encode(deeper) if depth < 100 else pickled_deeper(tree)
         with pytest.raises(UndecodableError, match=r"\[limits\] depth"):
             codec.decode(too_deep)
+
+
+@pytest.mark.parametrize("payload", FORMATS)
+@pytest.mark.parametrize(
+    ("limits", "value", "limit"),
+    [
+        (CodecLimits(depth=2), [[[[1]]]], "depth"),
+        (CodecLimits(nodes=9), [1] * 50, "nodes"),
+        (CodecLimits(decoded_bytes=40), ["x" * 50], "decoded_bytes"),
+        (CodecLimits(decoded_bytes=90), [text := "x" * 50, text], "decoded_bytes"),
+        (CodecLimits(), ["\ud800"], None),
+    ],
+)
+def test_an_error_names_its_limit_also_in_another_process(
+    payload: str, limits: CodecLimits, value: Any, limit: str | None
+) -> None:
+    with pytest.raises(UndecodableError) as caught:
+        transcoder(payload, limits=limits).decode(b"!" + pickle.dumps(value))
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert error.limit == limit
+        assert (f"([limits] {limit})" in str(error)) is (limit is not None)
+    with pytest.raises(PayloadError) as refused:
+        transcoder("json", limits=CodecLimits(payload_bytes=5)).encode(b"1234567")
+    assert refused.value.limit == "payload_bytes"
 
 
 def pickled_deeper(tree: Any) -> bytes:
@@ -192,7 +212,7 @@ def test_a_payload_that_its_escapes_make_too_long_is_undecodable(stored: bytes) 
     transcoder("msgpack", limits=CodecLimits(decoded_bytes=100)).decode(stored)
 
 
-# -- the proofs and counts that save walks ---------------------------------------------------------------
+# -- proofs and counts in place of walks -----------------------------------------------------------------
 
 TREES = st.recursive(
     st.integers(0, 9) | st.text('[]{},":\\ é', max_size=5) | st.sampled_from(["py/", "[[", "}}"]),
@@ -212,7 +232,7 @@ def nodes_of(tree: Any) -> int:
     return 1 + sum(map(nodes_of, inner))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.cases(300))
 @given(TREES, SPACES, st.integers(0, 8))
 def test_a_payload_that_is_proven_shallow_is_shallow(tree: Any, spaces: tuple[str, str] | None, depth: int) -> None:
     payload = json.dumps(tree, separators=spaces).encode()
@@ -225,7 +245,7 @@ def test_the_common_payload_is_proven_shallow() -> None:
     assert json_payload.is_shallow(json.dumps(rows).encode(), 5)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.cases(300))
 @given(TREES, SPACES, st.booleans())
 def test_nodes_of_json_are_counted_as_a_walk_counts_them(tree: Any, spaces: tuple[str, str] | None, wide: bool) -> None:
     payload = json.dumps(tree, separators=spaces, ensure_ascii=wide).encode()
@@ -236,7 +256,7 @@ def test_nodes_of_json_are_counted_as_a_walk_counts_them(tree: Any, spaces: tupl
             json_payload.read(payload, CodecLimits(nodes=nodes - 1))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.cases(300))
 @given(TREES)
 def test_a_walk_of_msgpack_headers_refuses_nothing_that_is_within_the_limits(tree: Any) -> None:
     payload = msgpack.packb(tree)
@@ -257,7 +277,7 @@ def test_a_walk_of_msgpack_headers_knows_every_header(values: int) -> None:
             msgpack_payload._check(payload[:size], CodecLimits())
 
 
-# -- what may be written may be read -------------------------------------------------------------------
+# -- written values can be read ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("payload", FORMATS)

@@ -1,4 +1,4 @@
-"""What is in `deploy/`, read as those read it who use it."""
+"""The files of `deploy/`, read like their users read them."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def resource(kind: str, name: str) -> dict[str, Any]:
 
 
 def pod(name: str) -> dict[str, Any]:
-    """What a Deployment makes pods of."""
+    """The pod template of a Deployment."""
     spec: dict[str, Any] = resource("Deployment", name)["spec"]["template"]["spec"]
     return spec
 

@@ -1,5 +1,6 @@
 """The Dockerfile, as far as it can be judged without building it. `deploy/try-image` builds and runs it."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -31,7 +32,7 @@ def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("script", ["deploy/try-image", ".ci/run"])
+@pytest.mark.parametrize("script", ["deploy/try-image", "deploy/try-install", ".ci/run"])
 def test_scripts_are_sound(script: str) -> None:
     done = subprocess.run([tool("shellcheck"), ROOT / script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
@@ -46,9 +47,20 @@ def test_it_runs_as_nobody_without_a_shell() -> None:
     final = DOCKERFILE.rpartition("FROM ")[2]
     assert re.findall(r"^USER (.*)", final, re.MULTILINE) == ["65532:65532"]
     assert not re.search(r"^RUN", final, re.MULTILINE)
-    assert re.search(rf'^HEALTHCHECK .*\\\n +CMD \["{PROGRAM}", "healthcheck"\]$', final, re.MULTILINE)
-    assert f'\nENTRYPOINT ["{PROGRAM}"]\nCMD ["serve"]\n' in final
+    entry = [PROGRAM, "--default", "admin.bind=127.0.0.1:9380"]
+    assert instruction("ENTRYPOINT") == entry
+    assert instruction("HEALTHCHECK") == [*entry, "healthcheck"]
+    assert instruction("CMD") == ["serve"]
     assert {"serve", "healthcheck"} <= main.commands.keys()
+
+
+def instruction(name: str) -> list[str]:
+    """The words of one that is a list, in the last stage."""
+    final = DOCKERFILE.rpartition("FROM ")[2]
+    found = re.search(rf"^{name} [^\[\n]*(?:\\\n +CMD )?(\[.*\])$", final, re.MULTILINE)
+    assert found
+    words: list[str] = json.loads(found[1])
+    return words
 
 
 def test_its_label_has_the_version_of_the_project() -> None:
@@ -73,13 +85,16 @@ def test_it_is_for_any_architecture() -> None:
 
 
 def test_only_the_container_itself_reaches_the_admin_port_unless_somebody_says_so() -> None:
-    bind = re.search(r"FLASK_CACHE_PROXY_ADMIN_BIND=(\S+)", DOCKERFILE)
-    assert bind
-    settings = load(None, {"FLASK_CACHE_PROXY_ADMIN_BIND": bind[1]}, Flags())
+    settings = load(None, {}, Flags(defaults=(instruction("ENTRYPOINT")[-1],)))
     assert settings.admin.address == parse_address("127.0.0.1:9380")
     exposed = re.search(r"^EXPOSE (.*)", DOCKERFILE, re.MULTILINE)
     assert exposed
-    assert exposed[1].split() == [each.rpartition(":")[2] for each in (settings.listener[0].bind, bind[1])]
+    assert exposed[1].split() == [each.rpartition(":")[2] for each in (settings.listener[0].bind, settings.admin.bind)]
+
+
+def test_it_sets_no_variable_of_the_program() -> None:
+    """A variable would override a mounted file."""
+    assert "FLASK_CACHE_PROXY" not in DOCKERFILE
 
 
 def on_a_base(requirement: Requirement) -> bool:
@@ -102,8 +117,9 @@ def test_all_that_the_program_needs_is_pinned_and_in_range_and_nothing_else() ->
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_variable_is_one_that_is_read(path: object) -> None:
     assert isinstance(path, type(ROOT))
-    named = set(re.findall(r"FLASK_CACHE_PROXY_[A-Z_]+", path.read_text()))
-    assert named <= environment_twins().keys() | {"FLASK_CACHE_PROXY_CONFIG"}
+    variable = re.compile(r"FLASK_CACHE_PROXY_[A-Z_]*[A-Z]")
+    read = {name for source in (ROOT / "proxy").rglob("*.py") for name in variable.findall(source.read_text())}
+    assert {*variable.findall(path.read_text())} <= environment_twins().keys() | read
 
 
 def test_what_the_build_needs_is_in_its_context() -> None:

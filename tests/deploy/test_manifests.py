@@ -10,9 +10,9 @@ import kubernetes_validate
 import pytest
 from click.testing import CliRunner
 
-from proxy.admin import Admin
 from proxy.cli import main
-from proxy.config import Settings, TcpAddress, UnixAddress
+from proxy.config import Flags, PassedAddress, Settings, TcpAddress, UnixAddress, load
+from proxy.observe.admin import Admin
 from tests.deploy.files import (
     COMPOSE,
     DEPLOY,
@@ -34,7 +34,7 @@ PROCESSES = 150 * MIB
 
 @pytest.fixture(params=[compose_settings, kubernetes_settings], ids=["compose", "kubernetes"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """What the proxy of each manifest runs with."""
+    """The settings of the proxy in each manifest."""
     made: Settings = request.param(tmp_path)
     return made
 
@@ -81,7 +81,11 @@ class TestCompose:
             port = nobody.getsockname()[1]
         monkeypatch.setenv("FLASK_CACHE_PROXY_ADMIN_BIND", f"0.0.0.0:{port}")
         done = CliRunner().invoke(main, ["healthcheck"])
-        assert done.output == f"flask-cache-proxy cannot be asked at 0.0.0.0:{port}: Connection refused\n"
+        assert done.output == f"flask-cache-proxy cannot be reached at 0.0.0.0:{port}: Connection refused\n"
+
+    def test_the_admin_port_is_known_by_the_name_of_the_service(self, tmp_path: Path) -> None:
+        assert compose_settings(tmp_path).admin.hosts == ("proxy",)
+        assert set(compose_settings(tmp_path).admin.hosts) <= COMPOSE["services"].keys()
 
     def test_the_producer_gets_at_the_socket_and_at_nothing_else(self, tmp_path: Path) -> None:
         producer, proxy = COMPOSE["services"]["producer"], COMPOSE["services"]["proxy"]
@@ -114,6 +118,16 @@ class TestKubernetes:
         address = kubernetes_settings(tmp_path).admin.address
         assert isinstance(address, TcpAddress)
         assert container["ports"] == [{"name": "admin", "containerPort": address.port}]
+
+    def test_the_service_of_the_admin_port_is_known_to_it_by_name(self, tmp_path: Path) -> None:
+        spec = resource("Service", "producer-admin")["spec"]
+        assert (
+            spec["selector"].items()
+            <= resource("Deployment", "producer")["spec"]["template"]["metadata"]["labels"].items()
+        )
+        assert spec["ports"] == [{"name": "admin", "port": 9380, "targetPort": "admin"}]
+        names = ["producer-admin", *(f"producer-admin.default{end}" for end in ("", ".svc", ".svc.cluster.local"))]
+        assert list(kubernetes_settings(tmp_path).admin.hosts) == names
 
     def test_the_container_may_do_nothing_that_it_need_not(self) -> None:
         allowed = sidecar()["securityContext"]
@@ -161,7 +175,9 @@ class TestSystemd:
     def here(self, tmp_path: Path) -> Path:
         """The unit, with a program that is there."""
         file = tmp_path / self.UNIT.name
-        file.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", self.UNIT.read_text(), flags=re.MULTILINE))
+        file.write_text(
+            re.sub(r"^(ExecStart|ExecStartPost)=(-?)\S+", r"\1=\2/bin/true", self.UNIT.read_text(), flags=re.MULTILINE)
+        )
         return file
 
     def test_systemd_has_nothing_to_say(self, here: Path) -> None:
@@ -178,7 +194,36 @@ class TestSystemd:
         unit.optionxform = str  # type: ignore[assignment,method-assign]  # as they are
         unit.read(self.UNIT)
         service = unit["Service"]
-        _, command, *options = service["ExecStart"].split()
-        assert set(options[::2]) <= {name for option in main.commands[command].params for name in option.opts}
+        for name in ("ExecStart", "ExecStartPost"):
+            _, command, *options = service[name].split()
+            assert set(options[::2]) <= {name for option in main.commands[command].params for name in option.opts}
         assert service["ExecReload"] == "kill -HUP $MAINPID"
         assert int(service["TimeoutStopSec"]) > Settings().server.drain_timeout
+
+
+class TestSocketOfSystemd:
+    UNIT = DEPLOY / "flask-cache-proxy.socket"
+
+    def test_systemd_has_nothing_to_say(self, tmp_path: Path) -> None:
+        service = (DEPLOY / "flask-cache-proxy.service").read_text()
+        service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", service, flags=re.MULTILINE)
+        (tmp_path / "flask-cache-proxy.service").write_text(service)
+        (socket_unit := tmp_path / self.UNIT.name).write_text(self.UNIT.read_text())
+        done = subprocess.run([tool("systemd-analyze"), "verify", str(socket_unit)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_it_is_the_first_listener_of_the_example_by_another_way(self, tmp_path: Path) -> None:
+        text = self.UNIT.read_text()
+        (config := tmp_path / "config.toml").write_text(
+            "\n".join(re.findall(r"^#   (\[\[listener\]\]|bind = .*)$", text, re.MULTILINE))
+        )
+        (listener,) = load(config, {}, Flags()).listener
+        assert listener.address == PassedAddress(re.findall(r"^FileDescriptorName=(.*)$", text, re.MULTILINE)[0])
+        assert re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE) == [Settings().listener[0].bind]
+
+    def test_no_socket_is_in_a_directory_that_ends_with_the_service(self) -> None:
+        service = (DEPLOY / "flask-cache-proxy.service").read_text()
+        (directory,) = re.findall(r"^RuntimeDirectory=(.*)$", service, re.MULTILINE)
+        places = re.findall(r"^#?ListenStream=(/.*)$", self.UNIT.read_text(), re.MULTILINE)
+        assert places
+        assert not any(place.startswith(f"/run/{directory}/") for place in places)

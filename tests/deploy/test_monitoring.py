@@ -3,15 +3,19 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.metrics import FAMILIES, Metrics, processes
-from tests.deploy.files import DEPLOY, tool
+from proxy.config import Settings, TcpAddress
+from proxy.observe.access import is_our_host
+from proxy.observe.exposition import exposition, processes
+from proxy.observe.families import FAMILIES
+from proxy.observe.metrics import Metrics
+from tests.deploy.files import DEPLOY, compose_settings, kubernetes_settings, sidecar, tool
 from tests.e2e.admin import ask
 from tests.e2e.conftest import StartProxy, start_proxy
 from tests.e2e.wire import Wire
@@ -19,6 +23,7 @@ from tests.e2e.wire import Wire
 __all__ = ["start_proxy"]
 
 ALERTS = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text())
 DASHBOARD = json.loads((DEPLOY / "grafana.json").read_text())
 SAMPLES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 OF_PROMETHEUS = {"instance", "job"}
@@ -45,7 +50,7 @@ def known() -> Iterator[tuple[str, set[str]]]:
     for family in FAMILIES.values():
         for suffix in SAMPLES[family.kind]:
             yield f"flask_cache_proxy_{family.name}{suffix}", {*family.labels, *(["le"] if suffix == "_bucket" else [])}
-    told = text_string_to_metric_families(Metrics("0").exposition(processes()).decode())
+    told = text_string_to_metric_families(exposition(Metrics().snapshot(), processes()).decode())
     for sample in (sample for family in told for sample in family.samples):
         if "_process_" in sample.name or sample.name.endswith("_build_info"):
             yield sample.name, set(sample.labels)
@@ -94,6 +99,19 @@ def test_panels_do_not_overlap() -> None:
     assert max(x for x, _ in taken) < 24
 
 
+@pytest.mark.parametrize(
+    ("job", "settings"), [("compose", compose_settings), ("kubernetes-service", kubernetes_settings)]
+)
+def test_a_target_with_a_name_is_answered(job: str, settings: Callable[[Path], Settings], tmp_path: Path) -> None:
+    (static,) = next(each for each in PROMETHEUS["scrape_configs"] if each["job_name"] == job)["static_configs"]
+    (target,) = static["targets"]
+    made = settings(tmp_path).admin
+    assert isinstance(made.address, TcpAddress)
+    assert target.endswith(f":{made.address.port}")
+    assert is_our_host(target, made.hosts)
+    assert not is_our_host(target, ())
+
+
 class TestPromtool:
     def run(self, *arguments: str, given: str = "") -> str:
         done = subprocess.run([tool("promtool"), *arguments], input=given, capture_output=True, text=True)
@@ -102,6 +120,32 @@ class TestPromtool:
 
     def test_alerts_are_rules(self) -> None:
         self.run("check", "rules", str(DEPLOY / "alerts.yaml"))
+
+    def test_its_own_configuration_is_valid(self, tmp_path: Path) -> None:
+        """Debian's promtool knows no Kubernetes. So that job finds its pods in a file here."""
+        jobs = [dict(job) for job in PROMETHEUS["scrape_configs"]]
+        assert [job.pop("kubernetes_sd_configs") for job in jobs if "kubernetes_sd_configs" in job] == [
+            [{"role": "pod"}]
+        ]
+        for job in jobs:
+            job.setdefault("static_configs", [{"targets": ["10.0.0.1:9380"]}])
+        (tmp_path / "prometheus.yaml").write_text(json.dumps({**PROMETHEUS, "scrape_configs": jobs}))
+        (tmp_path / "alerts.yaml").write_text((DEPLOY / "alerts.yaml").read_text())
+        self.run("check", "config", str(tmp_path / "prometheus.yaml"))
+
+    def test_only_the_port_of_the_proxy_is_asked_in_a_pod(self) -> None:
+        (job,) = (each for each in PROMETHEUS["scrape_configs"] if "kubernetes_sd_configs" in each)
+        keep = job["relabel_configs"][0]
+        assert keep["action"] == "keep"
+        assert keep["regex"] == f"{sidecar()['name']};{sidecar()['ports'][0]['name']}"
+
+    @pytest.mark.parametrize("job", PROMETHEUS["scrape_configs"], ids=lambda job: job["job_name"])
+    def test_each_job_has_the_label_that_the_alerts_ask_for(self, job: dict[str, list[dict[str, str]]]) -> None:
+        (label,) = (each for each in job["relabel_configs"] if each.get("target_label") == "job")
+        assert label == {"target_label": "job", "replacement": "flask-cache-proxy"}
+        expressions = {rule["alert"]: rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]}
+        for alert in ("FlaskCacheProxyDown", "FlaskCacheProxyAbsent"):
+            assert f'up{{job="{label["replacement"]}"}}' in expressions[alert]
 
     def test_panels_have_valid_expressions(self, tmp_path: Path) -> None:
         file = tmp_path / "panels.yaml"

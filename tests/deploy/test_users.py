@@ -4,6 +4,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,6 +16,7 @@ from tests.e2e.proxy_process import ProxyProcess
 from tests.e2e.wire import Wire, pipeline
 
 KEY = "flask_cache_view//index"
+PRICE = "flask_cache_price"  # under the key of a view, a number is refused
 STORED = b"!\x80\x04\x95\x07\0\0\0\0\0\0\0\x8c\x03foo\x94."
 PASSWORDS = {"flask": "of-the-app", "flask-cache-proxy": "of-the-proxy", "others": "of-others"}
 
@@ -62,7 +64,7 @@ def as_user(server: PrivateRedis) -> Iterator[As]:
 
 @pytest.fixture(scope="module")
 def shared_proxy(shared_server: PrivateRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
-    """The sidecar, with its own configuration but for where things are. Tests use `proxy`."""
+    """The sidecar with its own configuration, except for addresses. Tests use `proxy`."""
     home = tmp_path_factory.mktemp("proxy")
     text: str = resource("ConfigMap", "flask-cache-proxy")["data"]["config.toml"]
     text = text.replace("/run/flask-cache-proxy", str(home)).replace("/etc/flask-cache-proxy/secrets", str(home))
@@ -100,16 +102,16 @@ def app(server: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
 CONVERSATIONS = {
     "values": (f'SET {KEY} "foo" EX 60|GET {KEY}|TTL {KEY}|EXISTS {KEY}|TYPE {KEY}', b'+OK\r\n$5\r\n"foo"\r\n:60\r\n:1\r\n+string\r\n'),
     "all forms of SET": (
-        f"SETEX {KEY} 60 1|PSETEX {KEY} 60000 1|SETNX {KEY} 2|GETSET {KEY} 3|GETEX {KEY} PERSIST|GETDEL {KEY}",
+        f"SETEX {PRICE} 60 1|PSETEX {PRICE} 60000 1|SETNX {PRICE} 2|GETSET {PRICE} 3|GETEX {PRICE} PERSIST|GETDEL {PRICE}",
         b"+OK\r\n+OK\r\n:0\r\n$1\r\n1\r\n$1\r\n3\r\n$1\r\n3\r\n",
     ),
     "several": (
         "MSET flask_cache_a 1 flask_cache_b 2|MGET flask_cache_a flask_cache_b flask_cache_c|UNLINK flask_cache_a|DEL flask_cache_b",
         b"+OK\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n:1\r\n:1\r\n",
     ),
-    "counters": (f"INCR {KEY}|INCRBY {KEY} 4|DECR {KEY}|EXPIRE {KEY} 60|PERSIST {KEY}", b":1\r\n:5\r\n:4\r\n:1\r\n:1\r\n"),
+    "counters": (f"INCR {PRICE}|INCRBY {PRICE} 4|DECR {PRICE}|EXPIRE {PRICE} 60|PERSIST {PRICE}", b":1\r\n:5\r\n:4\r\n:1\r\n:1\r\n"),
     "a transaction": (
-        f"WATCH {KEY}|MULTI|SET {KEY} true|GET {KEY}|EXEC|MULTI|DISCARD|UNWATCH",
+        f"WATCH {PRICE}|MULTI|SET {PRICE} true|GET {PRICE}|EXEC|MULTI|DISCARD|UNWATCH",
         b"+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$4\r\ntrue\r\n+OK\r\n+OK\r\n+OK\r\n",
     ),
     "what clients begin with": ("CLIENT SETNAME me|CLIENT GETNAME|SELECT 0|ECHO a|PING", None),
@@ -143,6 +145,26 @@ class TestTheProxy:
     def test_its_user_may_do_nothing_else(self, as_user: As, words: str) -> None:
         with pytest.raises(redis.exceptions.NoPermissionError):
             as_user("flask-cache-proxy").execute_command(*words.split())
+
+    def test_its_user_may_do_what_the_survey_does(
+        self, shared_server: PrivateRedis, as_user: As, tmp_path: Path
+    ) -> None:
+        as_user("flask").set(KEY, STORED)
+        as_user("others").mset({f"session:{number}": "x" for number in range(20)})
+        (tmp_path / "password").write_text(PASSWORDS["flask-cache-proxy"])
+        arguments = ["--listen", f"unix:{tmp_path / 's.sock'}", "--upstream", f"unix://{shared_server.unix}"]
+        env = {
+            "FLASK_CACHE_PROXY_LOG_SURVEY": "true",
+            "FLASK_CACHE_PROXY_UPSTREAM_USERNAME": "flask-cache-proxy",
+            "FLASK_CACHE_PROXY_UPSTREAM_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+        surveying = ProxyProcess(arguments, env=env)
+        try:
+            surveying.wait_for_line(r": 1 of \d+ sampled keys are Flask's$")
+            surveying.wait_for_line(r"\d+ of \d+ sampled keys are hidden from the survey")
+        finally:
+            surveying.stop()
+            as_user("others").delete(*(f"session:{number}" for number in range(20)))
 
     def test_what_it_writes_the_app_serves(self, proxy: ProxyProcess, app: ModuleType) -> None:
         with client_of(proxy.json) as producer:

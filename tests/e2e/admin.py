@@ -7,7 +7,7 @@ from tests.e2e.wire import Wire
 def ask(address: Address, request_line: str) -> tuple[int, dict[str, str], str]:
     """Status, headers and body of the answer to a request."""
     with Wire(address) as wire:
-        wire.send(f"{request_line} HTTP/1.1\r\nHost: proxy\r\n\r\n".encode())
+        wire.send(f"{request_line} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head, _, body = wire.until_closed().decode().partition("\r\n\r\n")
     lines = head.split("\r\n")
     return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body

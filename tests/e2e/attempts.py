@@ -1,8 +1,8 @@
-r"""What somebody tries who wants bytes of their own under a managed key. Data, and how it is spelled.
+r"""Attempts to plant an attacker's bytes under a managed key, as data.
 
-An attempt is a line of commands separated by `;`: the last one is the attempt, those before it prepare it on keys
-that nobody guards. `$K` is the managed key, of the attempt's own, and `$S` what its name ends with; `$U` is a key that
-no rule matches; `$V` is the value to plant. All other words are the wire's, in any case.
+An attempt is a line of commands separated by `;`. The last command is the attempt. Those before it prepare it on keys
+without a rule. `$K` is the managed key, a different one for each attempt, and `$S` is the end of its name. `$U` is a
+key that no rule matches. `$V` is the value to plant. All other words are sent literally, in any case.
 """
 
 import hashlib
@@ -76,6 +76,12 @@ NULS_IN_OPTIONS = r"""
     BITFIELD $K SET\0 u8 0 33
 """
 
+# -- these plant on the servers that have the command ---------------------------------------------------------
+
+ON_NEWER_SERVERS = """
+    HSETEX $K FIELDS 1 f $V | VADD $K VALUES 2 1 2 e | MSETEX 1 $K $V
+"""
+
 # -- these do as they say, sent to Redis itself, but plant nothing in one step --------------------------------
 
 TAKEOVERS = """
@@ -105,8 +111,8 @@ IN_VAIN = """
     XREADGROUP GROUP g c STREAMS $K > | XGROUP CREATE $K g $ | LPUSH $U x; SORT $U STORE
     SET $U $V; COPY $U $K DB 99 | SET $U $V; COPY $U $K NOSUCH | COPY $K | RENAME $K | RENAME $U.none $K
     BITOP NOT $K $U $U | RESTORE $K 0 $V | RESTORE $K 0 $DUMP NOSUCH | CLIENT TRACKING on PREFIX $K
-    MSETEX 1 $K $V EX | DELEX $K IFEQ | JSON.SET $K $ $V | TS.ADD $K 1 1 | BF.ADD $K $V | VADD $K FP32 $V e
-    FT.ADD index $K 1 FIELDS f $V | FT.SUGADD $K $V 1 | HSETEX $K FIELDS 1 f $V | NO.SUCH $K $V | NOSUCH|SET $K $V
+    MSETEX 1 $K $V EX | DELEX $K IFEQ | JSON.SET $K $ $V | TS.ADD $K 1 1 | BF.ADD $K $V
+    FT.ADD index $K 1 FIELDS f $V | FT.SUGADD $K $V 1 | NO.SUCH $K $V | NOSUCH|SET $K $V
 """
 
 
@@ -121,6 +127,11 @@ class Attempt:
     def key(self) -> bytes:
         """The managed key that it is about."""
         return PREFIX + self.line.encode()
+
+    @property
+    def name(self) -> str:
+        """The command that it is."""
+        return self.commands[-1][0]
 
     def spelled(self, spell: "Spell", more: Mapping[str, bytes]) -> list[bytes]:
         """Its commands on the wire."""
@@ -141,6 +152,7 @@ def _words(command: str) -> Iterator[str]:
 
 
 PLANTING = attempts(BYTES, OTHER_TYPES, FROM_OTHER_KEYS, SCRIPTS, NULS_IN_OPTIONS)
+NEWER = attempts(ON_NEWER_SERVERS)
 OBEYED = attempts(TAKEOVERS)
 REST = attempts(IN_VAIN)
 

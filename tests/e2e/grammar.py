@@ -151,5 +151,5 @@ def _bend(args: list[bytes], name: int, chance: random.Random, pick_key: PickKey
 
 
 def table_rows(*, aside: frozenset[bytes]) -> list[Command]:
-    """Every row of the table that is a command of its own, but for those `aside`."""
+    """All rows of the table that are commands, except those in `aside`."""
     return [row for row in COMMANDS.values() if not row.subcommands and row.name not in aside]

@@ -1,4 +1,4 @@
-"""What Redis holds, seen by Redis itself and not through the proxy."""
+"""The content of Redis, read directly and not through the proxy."""
 
 from typing import NamedTuple
 

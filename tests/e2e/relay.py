@@ -75,6 +75,16 @@ def trickle(size: int, wait: float) -> Line:
     return line
 
 
+def late(rng: random.Random, shortest: float, longest: float) -> Line:
+    """All that comes, in its order, each piece some seconds later. The same `rng` makes the same delays."""
+
+    def line(data: bytes) -> Iterator[bytes | float | End]:
+        yield rng.uniform(shortest, longest)
+        yield data
+
+    return line
+
+
 def trouble(rng: random.Random, ends: float) -> Line:
     """Pieces of all sizes with short waits between them, and now and then the end; `ends`: how likely at each piece."""
 
@@ -111,7 +121,7 @@ class Relay:
         self.close()
 
     def close(self) -> None:
-        """Stop, and cut whoever is connected."""
+        """Stop, and close all connections."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
         self._listener.close()
@@ -120,7 +130,7 @@ class Relay:
             thread.join()
 
     def end(self, how: End) -> None:
-        """Cut whoever is connected."""
+        """Close all connections."""
         for pair in tuple(self._pairs):
             pair.end(how)
 

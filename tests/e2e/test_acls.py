@@ -41,7 +41,7 @@ def user(guarded: PrivateRedis, name: str) -> redis.Redis:
 
 
 def administrator(guarded: PrivateRedis) -> redis.Redis:
-    """Who may do everything, and is none of the document's."""
+    """A user with all permissions, who is not in the document."""
     return redis.Redis(unix_socket_path=guarded.unix, username="admin", password="ADMIN-SECRET")
 
 
@@ -124,7 +124,7 @@ def test_producers_read_and_write_through_the_proxy(producer: redis.Redis, cache
 
 
 def looking(guarded: PrivateRedis, *arguments: str) -> Result:
-    """What a command of the tools does, as its user."""
+    """Run a command of the tools as its user."""
     env = {
         "FLASK_CACHE_PROXY_UPSTREAM_URL": f"unix://{guarded.unix}",
         "FLASK_CACHE_PROXY_UPSTREAM_USERNAME": "looking-inside",
@@ -146,6 +146,9 @@ def test_tools_look_inside_and_fill(guarded: PrivateRedis, cache: Cache, tmp_pat
     assert "1.5" in run("inspect", "flask_cache_tea")
     assert run("key", "memoize", "shop.total", "1").endswith("GOVER1\n")
     (exported := tmp_path / "cache.ndjson").write_text(run("export"))
+    version = ("--memver-key", "flask_cache_shop.total_memver")
+    for ttl in ("3600", "0"):
+        run("set", "flask_cache_xGOVER1", "1", "--ttl", ttl, *version)
     run("set", "flask_cache_tea", "[]", "--ttl", "60")
     assert cache.get("tea") == []
     run("load", str(exported))

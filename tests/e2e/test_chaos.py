@@ -16,7 +16,7 @@ import redis
 
 from tests.e2e.chaos import MANAGED, SHARED, Model, Stretch, play
 from tests.e2e.conftest import PrivateRedis, StartProxy
-from tests.e2e.proxy_process import wait_until
+from tests.e2e.proxy_process import DEADLINE, wait_until
 from tests.e2e.relay import Lines, Relay, straight, trouble
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "9"))
@@ -63,8 +63,14 @@ class Run:
             if stretch is not None:
                 self.stretches.append(stretch)
 
+    @property
+    def has_done_enough(self) -> bool:
+        """As much as the seconds are worth, which takes longer on a busy machine."""
+        answered = sum(stretch.answered for stretch in list(self.stretches))
+        return len(self.stretches) > 10 * SECONDS and answered > 50 * SECONDS
+
     def join(self) -> None:
-        """Stop, and fail with whoever failed."""
+        """Stop, and raise the exceptions of the clients."""
         self.stop.set()
         for thread in self._threads:
             thread.join()
@@ -81,9 +87,11 @@ def test_no_acknowledged_write_is_lost_and_no_reply_goes_astray(
     with Relay(private_redis.unix, troubled(f"{SEED}/behind", 0.002)) as behind:
         proxy = start_proxy("--upstream", f"redis://127.0.0.1:{behind.address[1]}")
         proxy.expect(r"WARNING +\[\d+\] (cannot reach Redis at|Redis closed with|closed, for)")
+        proxy.expect(r"WARNING (\[\d+\] )?Redis at \S+ hangs up before it answers")
         with Relay(proxy.json, troubled(f"{SEED}/before", 0.002)) as before:
-            run, restarts, end = Run(before.address), 0, time.monotonic() + SECONDS
-            while time.monotonic() < end and not run.failures:
+            run, restarts, start = Run(before.address), 0, time.monotonic()
+            deadline = start + SECONDS + DEADLINE
+            while time.monotonic() < (start + SECONDS if run.has_done_enough else deadline) and not run.failures:
                 run.stop.wait(rng.uniform(0.5, 2))
                 private_redis.kill()
                 private_redis.start(*DURABLE)
@@ -96,8 +104,7 @@ def test_no_acknowledged_write_is_lost_and_no_reply_goes_astray(
     assert restarts > 1
     answered = sum(stretch.answered for stretch in run.stretches)
     print(f"{len(run.stretches)} connections, {answered} commands answered, {restarts} restarts")
-    assert len(run.stretches) > 10 * SECONDS
-    assert answered > 50 * SECONDS
+    assert run.has_done_enough
 
 
 def check(stretches: list[Stretch], own: redis.Redis) -> None:

@@ -69,7 +69,7 @@ class TestRedisPy:
 
     def test_a_pipeline_with_errors_in_it(self, client: redis.Redis) -> None:
         with client.pipeline(transaction=False) as pipe:
-            pipe.set(KEY, "{nope").set("other", "x").strlen(KEY).get("other")
+            pipe.set(KEY, "{nope").set("other", "x").append(KEY, "x").get("other")
             replies = pipe.execute(raise_on_error=False)
         assert [type(reply) for reply in replies] == [redis.ResponseError, bool, redis.ResponseError, str]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 from tests.e2e.conftest import RedisServer, StartProxy
 from tests.e2e.proxy_process import Address, ProxyProcess, connected, wait_until
 from tests.e2e.wire import Wire, pipeline, request
@@ -86,8 +86,8 @@ def test_who_sends_no_more_waits_for_the_converter_as_long_as_it_takes(
 
 
 IMPATIENT = """
-import proxy.connection
-proxy.connection._PROGRESS = 0.01
+import proxy.downstream.connection
+proxy.downstream.connection._PROGRESS = 0.01
 from proxy.cli import main
 main()
 """

@@ -1,9 +1,10 @@
-"""What clients may cost in memory: whatever they do, the proxy's own process grows by what is stated here."""
+"""The memory that clients can cost: the proxy's process never grows by more than the bounds here."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import redis
@@ -134,20 +135,22 @@ class TestAClientThatDoesNotRead:
         client(*first.split())
         message = b"x" * 100_000
         sent = 0
-        while len(direct.client_list()) > 1:  # Redis has a limit of its own, for subscribers 32 MB
+        most = 400 if first == "MONITOR" else 1000
+        while len(direct.client_list()) > 1 and sent <= most:
+            # Redis ends it at a limit of its own, for subscribers 32 MB. Valkey 9.1 does not: it counts a fraction.
             sent += direct.publish("c", message) or 1
-            if first == "MONITOR" and sent > 400:
-                break
         assert run.grown < 40 * MIB
         assert sent > 300
 
 
 class TestASynchronousClient:
+    """By unix sockets: the system's TCP itself stalls now and then where both sides send and one does not read."""
+
     def test_a_million_commands_are_written_before_the_first_reply_is_read(
-        self, measured: StartMeasured, direct: redis.Redis, deaf: Connect
+        self, measured: StartMeasured, direct: redis.Redis, deaf: Connect, tmp_path: Path
     ) -> None:
-        run = measured()
-        client = deaf(run.proxy.json)
+        run = measured("--listen", f"json=unix:{tmp_path}/deaf.sock")
+        client = deaf(f"{tmp_path}/deaf.sock")
         client.send(request("SET", "k", "v") * 1_000_000)
         run.wait_until_still(at_least=31_000_000)
         assert run.received() > 32_000_000
@@ -161,9 +164,10 @@ class TestASynchronousClient:
         direct: redis.Redis,
         deaf: Connect,
         sending: Callable[[Wire, bytes], threading.Thread],
+        tmp_path: Path,
     ) -> None:
-        run = measured()
-        client = deaf(run.proxy.json)
+        run = measured("--listen", f"json=unix:{tmp_path}/deaf.sock")
+        client = deaf(f"{tmp_path}/deaf.sock")
         value, count = b"x" * 10_000, 15_000
         sender = sending(client, request("ECHO", value) * count)
         run.wait_until_still(at_least=20 * MIB)
@@ -242,12 +246,13 @@ class TestAllTogether:
         self, measured: StartMeasured, direct: redis.Redis, connect: Connect
     ) -> None:
         run = measured(total_buffered_bytes=16 * MIB)
-        run.proxy.expect(r"WARNING +\[\d+\] closed, for it held the most: \d+ bytes$")
+        run.proxy.expect(r"WARNING +\[\d+\] closed, because it held the most: \d+ bytes$")
         clients = [connect(run.proxy.json) for _ in range(5)]
         for number, client in enumerate(clients):
-            client.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8000000\r\n" + b"x" * (3_000_000 + 100_000 * number))
-        run.wait_until_still(at_least=15_000_000)
-        clients[2].send(b"x" * 4_000_000)
+            size = 9_000_000 if number == 2 else 3_000_000  # the others fit, even where one is held twice
+            client.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % size + b"x" * (2_000_000 + 100_000 * number))
+        run.wait_until_still(at_least=10_000_000)
+        clients[2].send(b"x" * 6_500_000)
         said = clients[2].until_closed()
         assert said.startswith(
             b"-ERR flask-cache-proxy: closed, because the buffers of all clients are over the limit of "
@@ -255,14 +260,14 @@ class TestAllTogether:
         assert said.endswith(b" ([limits] total_buffered_bytes)\r\n")
         assert metric(run.admin, "closed_clients_total") == 1
         for number in (0, 1, 3, 4):
-            clients[number].send(b"x" * (5_000_000 - 100_000 * number) + b"\r\n")
+            clients[number].send(b"x" * (1_000_000 - 100_000 * number) + b"\r\n")
             assert clients[number].reply() == b"+OK\r\n"
 
     def test_one_that_does_not_read_anyway_is_not_waited_for(
         self, measured: StartMeasured, direct: redis.Redis, deaf: Connect, connect: Connect
     ) -> None:
         run = measured(total_buffered_bytes=8 * MIB)
-        run.proxy.expect("closed, for it held the most")
+        run.proxy.expect("closed, because it held the most")
         client, other = deaf(run.proxy.json), connect(run.proxy.json)
         assert client("SET", "large", b"x" * MIB) == b"+OK\r\n"
         client.send(request("GET", "large") * 100)

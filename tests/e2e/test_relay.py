@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import RedisServer
 from tests.e2e.proxy_process import Address
-from tests.e2e.relay import End, Relay, cut_after, straight, trouble
+from tests.e2e.relay import End, Relay, cut_after, late, straight, trouble
 from tests.e2e.wire import Wire, pipeline, request
 
 Connect = Callable[[Address], Wire]
@@ -42,6 +42,19 @@ def test_trouble_without_an_end_loses_nothing(redis_server: RedisServer, connect
         client = connect(relay.address)
         client.send(pipeline("PING") * PINGS)
         assert client.replies(PINGS) == b"+PONG\r\n" * PINGS
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_late_keeps_the_order_of_both_directions(redis_server: RedisServer, connect: Connect, seed: int) -> None:
+    """The tests of a cluster that moves rely on this: a wrong order there is the proxy's."""
+    rng = random.Random(seed)
+    with Relay(redis_server.unix, lambda: (late(rng, 0.0, 0.003), late(rng, 0.0, 0.003))) as relay:
+        clients = [connect(relay.address) for _ in range(3)]
+        for number in range(PINGS):
+            for client in clients:
+                client.send(request("ECHO", f"{number}"))
+        echoes = b"".join(b"$%d\r\n%d\r\n" % (len(str(number)), number) for number in range(PINGS))
+        assert [client.replies(PINGS) for client in clients] == [echoes] * len(clients)
 
 
 def test_trouble_ends_sooner_or_later(redis_server: RedisServer, connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""HUP: rules, guard, limits and log anew, without dropping a connection."""
+"""HUP reloads rules, guard, limits and log, without dropping a connection."""
 
 import signal
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import redis
 
 from tests.e2e.conftest import RedisServer, StartProxy
-from tests.e2e.proxy_process import ProxyProcess
-from tests.e2e.wire import Wire
+from tests.e2e.proxy_process import ProxyProcess, wait_until
+from tests.e2e.wire import Wire, request
 
 
 def reload(proxy: ProxyProcess, file: Path, text: str, answer: str) -> None:
@@ -78,3 +78,24 @@ def test_new_limits_hold_for_connections_that_are_open(
         assert client("GET", "flask_cache_a").startswith(b"$5002\r\n")
         assert client("SET", "a", large) == b"+OK\r\n"
         assert client("DEL", *"abcdefgh") == b":1\r\n"
+
+
+def test_no_request_that_began_before_a_rule_writes_its_key_afterwards(
+    start_proxy: StartProxy, redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
+) -> None:
+    """Neither a large one that passes, nor one in a transaction that is open."""
+    file, raw = tmp_path / "config.toml", request("SET", "b:1", b"x" * 100_000)
+    file.write_text('[[rule]]\nkeys = "a:*"\n')
+    proxy = start_proxy("--config", str(file), "--upstream", f"unix://{redis_server.unix}")
+    with Wire(proxy.json) as sender, Wire(proxy.json) as other:
+        assert sender("GET", "b:1") == b"$-1\r\n"
+        sender.send(raw[:60_000])
+        wait_until(lambda: any(int(each["qbuf"]) > 50_000 for each in direct.client_list()), "the beginning")
+        assert other("MULTI") == b"+OK\r\n"
+        assert other("SET", "b:2", "raw") == b"+QUEUED\r\n"
+        reload(proxy, file, '[[rule]]\nkeys = "b:*"\n', "reloaded: 1 rules")
+        assert sender.reply().startswith(b"-ERR flask-cache-proxy: a reload has given the key of this request a rule")
+        assert other("EXEC").startswith(b"-EXECABORT")
+        assert direct.exists("b:1", "b:2") == 0
+        assert other("SET", "b:2", '"x"') == b"+OK\r\n"
+        assert direct.get("b:2") == b"!\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x01x\x94."

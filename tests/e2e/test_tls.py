@@ -1,8 +1,11 @@
 """TLS on both sides, with certificates made here: who is let in, who is believed, and new files on HUP."""
 
+import os
+import re
 import signal
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +13,13 @@ from typing import Any, Protocol
 import pytest
 import redis
 import trustme
+from click.testing import CliRunner
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.e2e.admin import metric
+from proxy.cli import main
+from tests import servers
+from tests.e2e.admin import ask, metric
 from tests.e2e.conftest import PrivateRedis, RedisServer, StartProxy
 from tests.e2e.proxy_process import ProxyProcess, wait_until
 from tests.e2e.wire import Wire, request
@@ -188,7 +194,8 @@ def test_a_broken_certificate_changes_nothing_on_hup_and_says_so(start_tls: Star
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "cannot be read: No such file"), ("nonsense", "are no certificate and its key")]
+    ("content", "reason"),
+    [(None, "cannot be read: No such file"), ("nonsense", "are not a certificate and its private key")],
 )
 def test_a_start_without_a_good_certificate_names_the_file(
     start_proxy: StartProxy, ours: Certificates, tmp_path: Path, content: str | None, reason: str
@@ -207,6 +214,14 @@ def test_a_start_without_a_good_certificate_names_the_file(
 
 
 # -- Redis over TLS ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+    """The server on PATH: those in wheels are built without TLS."""
+    own = PrivateRedis(tmp_path, servers.executable("path"))
+    yield own
+    own.kill()
 
 
 @pytest.fixture
@@ -237,6 +252,18 @@ def test_redis_is_reached_over_tls_with_a_certificate_of_our_own(
         assert wire("NO-SUCH-COMMAND").startswith(b"-ERR unknown command")
 
 
+def test_the_end_does_not_wait_for_a_hung_redis(
+    start_proxy: StartProxy, private_redis: PrivateRedis, tls_redis: int, ours: Certificates
+) -> None:
+    """Redis does not end the TLS of the client's link, nor that of the proxy's own questions."""
+    env = {**env_of(ours), "FLASK_CACHE_PROXY_SERVER_DRAIN_TIMEOUT": "0"}
+    proxy = start_proxy("--upstream", f"rediss://127.0.0.1:{tls_redis}/0", env=env)
+    with Wire(proxy.json) as wire:
+        assert wire("NO-SUCH-COMMAND").startswith(b"-ERR unknown command")
+        os.kill(private_redis.process.pid, signal.SIGSTOP)
+        proxy.stop()
+
+
 def test_what_a_client_asked_for_before_it_left_is_done_over_tls_too(
     start_proxy: StartProxy, private_redis: PrivateRedis, tls_redis: int, ours: Certificates
 ) -> None:
@@ -247,6 +274,7 @@ def test_what_a_client_asked_for_before_it_left_is_done_over_tls_too(
         wire.send(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 20_000)
     with redis.Redis(unix_socket_path=private_redis.unix) as inside:
         wait_until(lambda: inside.get("n") == b"20000", "all that was asked for to be done")
+    wait_until(lambda: clients_of(private_redis) == 1, "the proxy to have read the replies")
 
 
 def test_a_client_that_has_left_keeps_no_place(
@@ -289,6 +317,34 @@ def test_a_redis_that_cannot_prove_who_it_is_is_not_spoken_to(
         answer = wire.reply()
         assert answer.startswith(b"-ERR flask-cache-proxy: cannot reach Redis at 127.0.0.1")
         assert reason.encode() in answer
+
+
+def test_a_redis_that_speaks_tls_and_is_called_without_it_is_guessed(
+    start_proxy: StartProxy, private_redis: PrivateRedis, tls_redis: int, tmp_path: Path
+) -> None:
+    url = f"redis://127.0.0.1:{tls_redis}/0"
+    said = f"Redis at 127.0.0.1:{tls_redis} hangs up before it answers. Is it rediss:// (TLS)?"
+    env = {"FLASK_CACHE_PROXY_ADMIN_BIND": f"unix:{tmp_path / 'admin.sock'}"}
+    proxy = start_proxy("--upstream", url, env=env)
+    proxy.expect(re.escape(said))
+    proxy.wait_for_line(re.escape(said))  # at the start
+    with Wire(proxy.json) as wire:
+        assert wire.reply() == f"-ERR flask-cache-proxy: {said}\r\n".encode()
+    assert said in str(ask(str(tmp_path / "admin.sock"), "GET /readyz"))
+    done = CliRunner().invoke(main, ["scan", "-u", url])
+    assert done.exit_code == 3
+    assert done.stderr.endswith("Is it rediss:// (TLS)?\n")
+
+
+def test_a_redis_without_tls_that_is_called_with_it_is_guessed(
+    start_proxy: StartProxy, redis_server: RedisServer
+) -> None:
+    """It waits for the end of a line, or sends an error, as the first bytes of the handshake have it."""
+    url = f"rediss://127.0.0.1:{redis_server.port}/0"
+    proxy = start_proxy("--upstream", url, env={"FLASK_CACHE_PROXY_LIMITS_CONNECT_TIMEOUT": "1"})
+    proxy.expect("cannot reach Redis")
+    with Wire(proxy.json) as wire:
+        assert re.search(rb"[Dd]oes it speak TLS\? Without TLS, the url begins with redis://", wire.reply())
 
 
 def test_there_is_no_silent_fallback_to_plain_text(start_proxy: StartProxy, redis_server: RedisServer) -> None:

@@ -5,7 +5,7 @@ import pickle
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,12 @@ LOCK_SCRIPTS = {
     "reacquire": "1cac51482acf5858da00f6d685d68f886cd6b6b2",
 }
 """The SHA1s of the scripts of redis-py's Lock, the same from 5.0 to 8.1."""
+REDSYNC_SCRIPTS = (
+    "e950836ed1e694540c503ef9972b8de518044d3b",
+    "d75bb8b5bd13532ddedd17762e772346e39b321e",
+    "b6b55c439e02c6f52ffb8be7ec8c0d0ac816ea79",
+)
+"""Those of redsync's Mutex: release, extend, and extend with SetNX."""
 
 CONFIG = """
 [[listener]]
@@ -53,7 +59,9 @@ allow_scripts = {scripts}
 def shared_proxy(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
     """One proxy for all of them, which lets locks through. Tests use `proxy`."""
     config = tmp_path_factory.mktemp("proxy") / "config.toml"
-    config.write_text(CONFIG.format(redis=redis_server.unix, scripts=json.dumps(list(LOCK_SCRIPTS.values()))))
+    config.write_text(
+        CONFIG.format(redis=redis_server.unix, scripts=json.dumps([*LOCK_SCRIPTS.values(), *REDSYNC_SCRIPTS]))
+    )
     proxy = ProxyProcess(["--config", str(config)])
     try:
         yield proxy.wait_until_ready()
@@ -100,6 +108,26 @@ def node() -> str:
     elif not (HERE / "node" / "node_modules" / ".package-lock.json").exists():
         missing("the Node packages are not installed (npm ci in tests/interop/node)")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def java(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """The java command with the class path of the programs, compiled; the name of a class follows."""
+    if None in map(shutil.which, ("java", "javac", "mvn")):
+        missing("a JDK and Maven are not installed")
+    into = tmp_path_factory.mktemp("java")
+    maven = ("mvn", "-B", "-q", "-o", "dependency:build-classpath", f"-Dmdep.outputFile={into / 'classpath'}")
+    done = subprocess.run(maven, cwd=HERE / "java", capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        missing(
+            f"the Java libraries are not there (mvn dependency:build-classpath in tests/interop/java): {done.stdout}"
+        )
+    classpath = (into / "classpath").read_text()
+    sources = map(str, sorted((HERE / "java").rglob("*.java")))
+    command = ["javac", "-proc:none", "-Xlint:all", "-Werror", "-d", str(into), "-cp", classpath, *sources]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return ("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{into}:{classpath}")
 
 
 @pytest.fixture

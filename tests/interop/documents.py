@@ -11,9 +11,10 @@ from typing import NamedTuple
 import redis
 
 from tests.e2e.conftest import RedisServer
-from tests.interop.programs import HERE, missing
+from tests.interop.programs import HERE, missing, run
 
 DOCS = HERE.parent.parent / "docs"
+CLIENTS = HERE.parent.parent / "clients"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LISTENERS = """
 [[listener]]
@@ -67,7 +68,7 @@ def _cell(text: str) -> str:
 
 
 def answer(client: redis.Redis, command: str) -> str:
-    """What redis-cli --raw would print, with escapes for what is no text."""
+    """The output of redis-cli --raw, with escapes for bytes that are not text."""
     try:
         got = client.execute_command(*shlex.split(command))
     except redis.ResponseError as error:
@@ -87,7 +88,7 @@ def holds(said: Said, answered: str) -> bool:
 
 
 def promises(code: str, comment: str) -> Iterator[str]:
-    """What each print of a program is said to print, in the comment behind it."""
+    """The expected output of each print in a program, from the comment after it."""
     for line in code.splitlines():
         if re.match(r"\s*(print|console\.log)\(", line):
             _, found, promise = line.rpartition(f" {comment} ")
@@ -101,7 +102,8 @@ def go_module(at: Path, files: dict[str, str], like: Path = HERE / "go") -> str:
     if go is None:
         missing("go is not installed")
     for name in ("go.mod", "go.sum"):
-        shutil.copy(like / name, at)
+        text = (like / name).read_text()
+        (at / name).write_text(text.replace("../../../clients/go", str(CLIENTS / "go")))
     for name, source in files.items():
         (at / name).write_text(source)
     fetched = subprocess.run([str(go), "mod", "download"], cwd=at, capture_output=True, text=True, check=False)
@@ -113,8 +115,24 @@ def go_module(at: Path, files: dict[str, str], like: Path = HERE / "go") -> str:
     return str(go)
 
 
-def node_module(at: Path, source: str) -> Sequence[str]:
-    """A program that may import the tests' packages; gives back its arguments to node."""
-    (at / "node_modules").symlink_to(HERE / "node" / "node_modules")
-    (at / "program.mjs").write_text(source)
-    return ["program.mjs"]
+def node_module(at: Path, source: str, name: str = "program.mjs") -> Sequence[str]:
+    """A program that may import the tests' packages and the Node client; gives back its arguments to node."""
+    packages = at / "node_modules"
+    packages.mkdir()
+    for package in (HERE / "node" / "node_modules").iterdir():
+        (packages / package.name).symlink_to(package)
+    shutil.copytree(CLIENTS / "node", packages / "flaskcache", ignore=shutil.ignore_patterns("node_modules", "test"))
+    (at / name).write_text(source)
+    return [name]
+
+
+def typescript(node: str, at: Path, source: str) -> str:
+    """A program in TypeScript, compiled strictly against the types of the Node client; gives back its name."""
+    node_module(at, source, "program.mts")
+    compiler = str(HERE / "node" / "node_modules" / "typescript" / "bin" / "tsc")
+    client = at / "node_modules" / "flaskcache"
+    run(node, compiler, "-p", str(client / "tsconfig.types.json"))
+    shutil.copy(client / "src" / "types.d.ts", client / "types")
+    options = "--strict --module nodenext --target es2022 --skipLibCheck"
+    run(node, compiler, *options.split(), "program.mts", at=at)
+    return "program.mjs"

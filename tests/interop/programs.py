@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PATIENCE = 120.0
-"""Seconds that a program may take."""
+PATIENCE = 600.0
+"""Seconds that a program may take, and the compiler before it."""
 
 
 def missing(what: str) -> None:
@@ -17,7 +17,7 @@ def missing(what: str) -> None:
 
 
 def run(*command: str, at: Path = HERE, given: str = "", **env: str) -> str:
-    """What a program prints; it must succeed and say nothing else. `given`: on standard input."""
+    """Run a program and return its output. It must succeed and print nothing else. `given`: its standard input."""
     environ = {**os.environ, **env}
     done = subprocess.run(
         command, cwd=at, env=environ, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False

@@ -1,28 +1,29 @@
-"""docs/keys.md: its Go and its Node compute what the recipes compute, and its commands print what it says."""
+"""docs/keys.md: Flask serves what its programs fill, and its commands print what it says."""
 
-import json
 import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pytest
 import redis
 from click.testing import CliRunner
 
 from proxy.cli import main
-from proxy.inside import recipes
-from proxy.inside.recipes import LIBRARIES
-from tests.e2e.conftest import RedisServer
-from tests.interop.programs import HERE, PATIENCE, missing, run
+from proxy.inspection import cache_keys
+from proxy.inspection.cache_keys import LIBRARIES, Default
+from tests.e2e.conftest import RedisServer, StartProxy, start_proxy
+from tests.interop.conftest import address_of
+from tests.interop.documents import Document, go_module, typescript
+from tests.interop.programs import run
 
-DOCUMENT = (HERE.parent.parent / "docs" / "keys.md").read_text()
+__all__ = ["start_proxy"]
+
+DOCUMENT = Document("keys.md")
 
 TEXTS = [
     "",
@@ -43,8 +44,12 @@ ARGUMENTS: list[list[Any]] = [
     *([text] for text in TEXTS),
     *([number, None, True, False] for number in NUMBERS),
 ]
+FALSE = ["", False, 0, None]
 QUERIES = [
     "",
+    "?q=1&a=2",
+    "??q=1",
+    "?",
     "a=1",
     "b=2&a=1&a=0",
     "a=&b&=c",
@@ -68,93 +73,97 @@ class Case(NamedTuple):
 
 def _cases() -> list[Case]:
     prefix, prefix_bytes = "flask_é_", "flask_é_".encode()
-    cases = [Case("view", "", (prefix, path), recipes.view(prefix_bytes, path).decode()) for path in PATHS]
+    cases = [Case("view", "", (prefix, path), cache_keys.view(prefix_bytes, path).decode()) for path in PATHS]
     cases += [
-        Case("fragment", "", (prefix, "side", *varied), recipes.fragment(prefix_bytes, "side", varied).decode())
+        Case("fragment", "", (prefix, "side", *varied), cache_keys.fragment(prefix_bytes, "side", varied).decode())
         for varied in ((), ("v1",), ("é", "", "'"))
     ]
     for name, library in LIBRARIES.items():
-        if library.query is not None:
+        if library.queries is not None:
             for query in QUERIES:
-                key = recipes.query(library, prefix_bytes, "/s%C3%A9", query).decode()
+                key = cache_keys.query(library, prefix_bytes, "/s%C3%A9", query).decode()
                 cases.append(Case("query", name, (prefix, "/s%C3%A9", query), key))
+            for placed, digest in ((library.queries or "all_items", "sha1"), (library.queries or "page_%s", "md5")):
+                hashed = cache_keys.hashing(library, digest)
+                key = cache_keys.query(hashed, prefix_bytes, "/s%C3%A9", "a=1", placed).decode()
+                cases.append(Case("query", name, (prefix, "/s%C3%A9", "a=1", placed, digest), key))
         for function in NAMES:
             for instance in ("", "Cart(5)", "Ä'ω'"):
-                keys = [key.decode() for key in recipes.versions(library, prefix_bytes, function, instance)]
+                keys = [key.decode() for key in cache_keys.versions(library, prefix_bytes, function, instance)]
                 cases.append(Case("versions", name, (prefix, function, instance), keys))
             for arguments in ARGUMENTS:
-                key = recipes.result(library, prefix_bytes, function, arguments, "GOVER1").decode()
+                key = cache_keys.result(library, prefix_bytes, function, arguments, "GOVER1").decode()
                 cases.append(Case("result", name, (prefix, function, "GOVER1", *arguments), key))
+        for value in (*FALSE, 7, "x", True, *([0.0] if library.drops else [])):  # which Node cannot tell from 0
+            key = cache_keys.result(library, prefix_bytes, "shop.page", ["a", Default(value)], "GOVER1").decode()
+            cases.append(Case("result", name, (prefix, "shop.page", "GOVER1", "a", {"default": value}), key))
     return cases
 
 
 CASES = _cases()
 
 
-def answers(command: Sequence[str], at: Path, cases: list[Case]) -> list[Any]:
-    """What a program answers."""
-    asked = "".join(json.dumps({"do": case.do, "library": case.library, "with": case.given}) + "\n" for case in cases)
-    done = subprocess.run(command, cwd=at, input=asked, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+APP = """
+import shop
+
+browser = shop.app.test_client()
+for path in ("/index", "/search?page=2&q=tea", "/all", "/side"):
+    print(browser.get(path).text)
+with shop.app.app_context():
+    cart = shop.Cart()
+    for result in (shop.total(1), shop.total(1, 2, deep=True), cart.sum(1.5), shop.Cart.most(3)):
+        print(result)
+"""
 
 
-def snippet(language: str) -> str:
-    """The one program of the document in a language."""
-    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
-    return str(code)
+@pytest.fixture
+def recipes(redis_server: RedisServer, start_proxy: StartProxy, direct: redis.Redis) -> str:
+    """Where a proxy is that manages the app's prefix."""
+    return address_of(start_proxy("--prefix", "shop_", "--upstream", f"unix://{redis_server.unix}").json)
 
 
-def compare(answered: list[Any], cases: list[Case]) -> None:
-    assert len(answered) == len(cases)
-    for answer, case in zip(answered, cases, strict=True):
-        assert answer == case.key, case
+def app(at: Path, redis_server: RedisServer) -> list[str]:
+    """One answer of each view and function of the document's app."""
+    (at / "shop.py").write_text(DOCUMENT.code("python"))
+    return run(sys.executable, "-c", APP, at=at, REDIS=f"unix://{redis_server.unix}").splitlines()
 
 
-def test_go(tmp_path: Path) -> None:
-    go = shutil.which("go")
-    if go is None:
-        missing("go is not installed")
-    (tmp_path / "cachekeys").mkdir()
-    source = tmp_path / "cachekeys" / "cachekeys.go"
-    source.write_text(snippet("go"))
-    (tmp_path / "go.mod").write_text("module keys\n\ngo 1.24\n")
-    shutil.copy(HERE / "keys" / "main.go", tmp_path)
-    subprocess.run([str(go), "vet", "./..."], cwd=tmp_path, check=True)
-    decoded = [
-        case._replace(given=[case.given[0], unquote(case.given[1]), *case.given[2:]]) if is_of_a_path(case) else case
-        for case in CASES
-    ]
-    compare(answers([str(go), "run", "."], tmp_path, decoded), CASES)
-    formatted = subprocess.run(
-        [Path(str(go)).parent / "gofmt", "-l", "."], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert formatted.stdout == ""
+def recipe(language: str, node: str, at: Path) -> Sequence[str]:
+    """The command of the recipe in a language, for this Python."""
+    code = DOCUMENT.code(language)
+    assert code.count('"3.12"') == 1
+    code = code.replace('"3.12"', f'"{sys.version_info.major}.{sys.version_info.minor}"')
+    if language == "ts":
+        return [node, typescript(node, at, code)]
+    run(go_module(at, {"main.go": code}), "build", "-o", "recipe", ".", at=at)
+    return [str(at / "recipe")]
 
 
-def is_of_a_path(case: Case) -> bool:
-    """Its second argument is a path, which Go has decoded."""
-    return case.do in ("view", "query")
-
-
-def test_node(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        missing("node is not installed")
-    (tmp_path / "cachekeys.mjs").write_text(snippet("js"))
-    shutil.copy(HERE / "keys" / "main.mjs", tmp_path)
-    compare(answers([str(node), "main.mjs"], tmp_path, CASES), CASES)
+@pytest.mark.parametrize(("language", "name"), [("go", "Go"), ("ts", "Node")])
+def test_a_recipe(
+    recipes: str, redis_server: RedisServer, direct: redis.Redis, node: str, tmp_path: Path, language: str, name: str
+) -> None:
+    """Flask serves what it fills, without running. What it invalidates, runs again."""
+    command = recipe(language, node, tmp_path)
+    filled = [f"from {name}"] * 8
+    assert run(*command, "prefill", at=tmp_path, PROXY=recipes).splitlines() == filled
+    assert app(tmp_path, redis_server) == filled
+    direct.set("shop_view_of_others", "1")
+    deleted = run(*command, "invalidate", at=tmp_path, PROXY=recipes)
+    assert deleted.split() == (["1", "<nil>"] if language == "go" else ["1"])
+    assert direct.exists("shop_view_of_others")
+    assert app(tmp_path, redis_server) == ["the app ran"] * 8
 
 
 def test_commands_print_what_it_says() -> None:
-    shown = re.findall(r"^\$ flask-cache-proxy (.*)\n(.*)$", DOCUMENT, re.MULTILINE)
+    shown = re.findall(r"^\$ flask-cache-proxy (.*)\n(.*)$", DOCUMENT.text, re.MULTILINE)
     assert len(shown) >= 2
     for command, printed in shown:
         result = CliRunner().invoke(main, shlex.split(command))
         assert (result.exit_code, result.stdout) == (0, f"{printed}\n")
 
 
-@pytest.mark.parametrize("command", re.findall(r"^flask-cache-proxy (key .*)$", DOCUMENT, re.MULTILINE))
+@pytest.mark.parametrize("command", re.findall(r"^flask-cache-proxy (key .*)$", DOCUMENT.text, re.MULTILINE))
 def test_commands_do_what_they_are_shown_for(command: str) -> None:
     result = CliRunner().invoke(main, shlex.split(command))
     assert result.exit_code == 0, result.output
@@ -181,7 +190,7 @@ def total(a, b):
 def test_a_result_is_found_before_its_function_has_ever_run(
     redis_server: RedisServer, direct: redis.Redis, tmp_path: Path
 ) -> None:
-    (script,) = re.findall(r"^```sh\n(flask-cache-proxy set .*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+    (script,) = re.findall(r"^```sh\n(flask-cache-proxy set .*?)^```$", DOCUMENT.text, re.DOTALL | re.MULTILINE)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     upstream = f"unix://{redis_server.unix}"
     assert run("sh", "-euc", script, PATH=path, FLASK_CACHE_PROXY_UPSTREAM_URL=upstream) == ""

@@ -17,6 +17,8 @@ CLIENTS = [
     ("with-node-redis.mjs", "redis", "3"),
     ("with-node-redis.mjs", "redis-6", "2"),
     ("with-node-redis.mjs", "redis-6", "3"),
+    ("with-glide.mjs", "@valkey/valkey-glide", "2"),
+    ("with-glide.mjs", "@valkey/valkey-glide", "3"),
 ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import running_redis
+from tests.conftest import running_server
 from tests.e2e.proxy_process import ProxyProcess
 from tests.environments import Environment, UnavailableError, python_of, source_of
 from tests.interop.programs import missing
@@ -28,7 +28,7 @@ TOOLS = Environment(
         "pygments==2.19.2", "pytest==8.4.2", "pytest-asyncio==1.1.0", "pytest-timeout==2.4.0",
     ],
 )  # fmt: skip
-"""What the tests need beside redis-py itself, which is the source that they come with."""
+"""The packages that the tests need in addition to redis-py, which comes from the same source as they do."""
 
 SUITE = Path(__file__).parent / "suite"
 PATIENCE = 300.0
@@ -74,7 +74,7 @@ class Bench:
             assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), self._log(way).read_text()[-4000:]
 
     def outcomes(self) -> tuple[Outcomes, Outcomes]:
-        """What came of every test, straight and through the proxy."""
+        """The outcome of every test, directly and through the proxy."""
         straight, through = (json.loads(self._file(way).read_text()) for way in self._urls)
         return straight, through
 
@@ -92,9 +92,9 @@ class Bench:
 
 
 @contextmanager
-def bench_of(part: Part, home: Path, homes: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench_of(part: Part, executable: str, home: Path, homes: pytest.TempPathFactory) -> Iterator[Bench]:
     """Two servers of Redis, and a proxy before the second of them."""
-    with running_redis(homes) as one, running_redis(homes) as other:
+    with running_server(executable, homes) as one, running_server(executable, homes) as other:
         config = home / f"{part.name}.toml"
         config.write_text(
             f'[[listener]]\nbind = "127.0.0.1:0"\n[upstream]\nurl = "redis://127.0.0.1:{other.port}/0"\n'
@@ -124,14 +124,19 @@ def tools() -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def benches(
-    request: pytest.FixtureRequest, tools: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tools: tuple[Path, Path],
+    redis_executable: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Bench]]:
     """Every part that is asked for, run."""
     home = tmp_path_factory.mktemp("suite")
     asked = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
     parts = [part for part in PARTS if part.name in asked]
     with ExitStack() as stack:
-        made = {part.name: stack.enter_context(bench_of(part, home, tmp_path_factory)) for part in parts}
+        made = {
+            part.name: stack.enter_context(bench_of(part, redis_executable, home, tmp_path_factory)) for part in parts
+        }
         for bench in made.values():
             bench.start(*tools)
         for bench in made.values():

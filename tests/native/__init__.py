@@ -7,7 +7,9 @@ import os
 
 import pytest
 
+from tests import effort
+
 pytest.importorskip("proxy._native", reason="the native engine is not installed")
 
-CASES = int(os.environ.get("NATIVE_CASES", "6000"))
+CASES = int(os.environ.get("NATIVE_CASES", effort.cases(6000)))
 SEED = int(os.environ.get("NATIVE_SEED", "1"))

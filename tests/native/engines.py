@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from proxy import _native
 from proxy.codec import CodecError, CodecLimits, Options, Transcoder
+from proxy.engine import REFERENCE, Engine
 
 SMALL = CodecLimits(payload_bytes=1 << 20, decoded_bytes=1 << 18, nodes=5000)
 TIGHT = CodecLimits(payload_bytes=5000, decoded_bytes=3000, nodes=200, depth=5)
@@ -23,7 +24,7 @@ class Pair(NamedTuple):
 
 
 def pair(options: Options) -> Pair:
-    return Pair(options, Transcoder(options, native=None), Transcoder(options, native=_native))
+    return Pair(options, Transcoder(options, engine=REFERENCE), Transcoder(options, engine=Engine(_native)))
 
 
 WRITERS = [
@@ -34,6 +35,12 @@ WRITERS += [
     pair(Options(payload=payload, pickle_protocol=protocol, view=view, limits=limits))
     for payload, protocol, view, limits in product(("json", "msgpack"), (2, 4), ("application/json", "text/x"), LIMITS)
 ]
+WRITERS += [
+    pair(Options(payload=payload, pickle_protocol=protocol, accept_tags=tags, limits=limits, stored=stored))
+    for payload, stored, protocol, tags, limits in product(
+        ("json", "msgpack"), ("pickle", "django", "json"), (2, 4), ACCEPTED[:2], LIMITS
+    )
+]
 READERS = [
     pair(Options(payload=payload, types=types, big_ints=big_ints, limits=limits, view=view))
     for payload, types, big_ints, limits in product(
@@ -41,12 +48,23 @@ READERS = [
     )
     for view in (None, *(("application/json", "text/html") if (types, big_ints) == ("tagged", "number") else ()))
 ]
+READERS += [
+    pair(Options(payload=payload, types=types, limits=limits, stored=stored, naive="utc"))
+    for payload, types, limits, stored in product(
+        ("json", "msgpack"), ("tagged", "plain"), LIMITS, ("flask", "pickle", "django", "json")
+    )
+]
 
 
 def native_codec(pair: Pair) -> _native.Codec:
     """The native half alone: what it leaves to the reference is None."""
     codec: _native.Codec = pair.native._native
     return codec
+
+
+def as_stored(pair: Pair, stored: bytes) -> bytes:
+    """Flask's bytes, as the rule of a pair stores the same pickle."""
+    return stored if pair.options.stored == "flask" else stored.removeprefix(b"!")
 
 
 def some(rng: random.Random, pairs: list[Pair], payload: str = "") -> list[Pair]:

@@ -1,27 +1,23 @@
-"""Scripts of a conversation: what each side sends, and what must come out, byte for byte. No sockets."""
+"""Scripts of a conversation: the bytes that each side sends, and the expected output, byte for byte. No sockets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.codec import CodecError, Options, PayloadError, Transcoder, UndecodableError
-from proxy.glob import compile_glob, literal_prefix
+from proxy.codec.glob import compile_glob, is_prefix, literal_prefix
 from proxy.policy import As, Guard, OnUndecodable, Policy, Rule, SessionLimits
-from proxy.resp.writers import command
-from proxy.session import CommandInfo, Conversion, Effects, Gate, Half, Opening, Session, Tally
+from proxy.resp.encode import command
+from proxy.session import CommandInfo, Conversion, Effects, Gate, Half, Opening, Session, Shared, SlotMap, Tally
+from proxy.session.refusals import Report
 
 POISON = command(b"GET")
 
 
 class StubCodec(Transcoder):
-    """Encodes `x` as `!x` and back, many at once too; `bad` cannot be encoded, `!bad` cannot be decoded."""
+    """Encodes `x` as `!x` and back. `bad` cannot be encoded, and `!bad` cannot be decoded."""
 
-    takes_many = True
-
-    def encode_some(self, payloads: list[bytes], limit: int) -> list[bytes]:
-        return list(_as_far_as_usual(self.encode, payloads, limit, grows=False))
-
-    def decode_some(self, values: list[bytes], limit: int) -> list[bytes]:
-        return list(_as_far_as_usual(self.decode, values, limit, grows=True))
+    codec = None
+    """The engines' fast paths leave its values to the session."""
 
     def encode(self, payload: bytes) -> bytes:
         if payload == b"bad":
@@ -34,29 +30,16 @@ class StubCodec(Transcoder):
         return value.removeprefix(b"!")
 
 
-def _as_far_as_usual(
-    convert: Callable[[bytes], bytes], values: list[bytes], limit: int, *, grows: bool
-) -> Iterator[bytes]:
-    for value in values:
-        limit -= len(value)
-        if limit < 0:
-            return
-        try:
-            result = convert(value)
-        except CodecError:
-            return
-        limit -= len(result) if grows else 0
-        yield result
-
-
 def rule(pattern: bytes = b"m:*", **changes: object) -> Rule:
     made = Rule(
         name=pattern.decode(),
         matches=compile_glob(pattern),
+        pattern=pattern,
         prefix=literal_prefix(pattern),
+        is_prefix=is_prefix(pattern),
         treats_as=As.VALUE,
         transcoder=StubCodec(Options()),
-        brief=StubCodec(Options()),
+        inline=StubCodec(Options()),
         on_undecodable=OnUndecodable.ERROR,
         default_ttl=0,
     )
@@ -68,7 +51,7 @@ def policy(*rules: Rule, guard: Guard = Guard(), limits: SessionLimits = Session
 
 
 class Playbook:
-    """Drives a session. `chunk` cuts what both sides send into pieces; what comes out must not depend on it."""
+    """Drives a session. `chunk` cuts the input of both sides into pieces. The output must not depend on it."""
 
     def __init__(
         self,
@@ -76,8 +59,12 @@ class Playbook:
         *,
         setup: tuple[bytes, ...] = (),
         gate: Gate | None = None,
+        wants_password: bool = False,
         cut: Callable[[bytes], list[bytes]] = lambda data: [data],
+        slots: SlotMap | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        """`slots`: on a cluster, of which only lane 0 is looked at. `shared`: on a shared link."""
         self.tally = Tally()
         self.session = Session(with_policy or policy(), gate, self.tally)
         self._cut = cut
@@ -88,9 +75,11 @@ class Playbook:
         self.closed: str | None = None
         self.redis_fails = False
         self.wants_turn = False
-        self._take(
-            self.session.start(tuple(Opening(raw, "Redis refused the database of upstream.url") for raw in setup))
-        )
+        self.reports: list[Report] = []
+        openings = tuple(Opening(raw, "Redis refused the database of upstream.url") for raw in setup)
+        home = slots.nodes[0] if slots is not None else ""
+        started = self.session.start(openings, wants_password=wants_password, slots=slots, home=home, shared=shared)
+        self._take(started)
 
     def _take(self, effects: Effects) -> None:
         self.upstream += effects.upstream
@@ -98,6 +87,7 @@ class Playbook:
         self.conversions += effects.conversions
         self.lookups += effects.lookups
         self.wants_turn = effects.wants_turn
+        self.reports += effects.reports
         if effects.close:
             self.closed = effects.close.reason
             self.redis_fails = effects.close.redis_fails
@@ -118,7 +108,7 @@ class Playbook:
         return self
 
     def converts(self) -> "Playbook":
-        """The converter answers what is outstanding."""
+        """The converter answers the outstanding conversions."""
         waiting, self.conversions = self.conversions, []
         for conversion in waiting:
             result: bytes | CodecError
@@ -133,19 +123,34 @@ class Playbook:
         return self
 
     def takes_turns(self) -> "Playbook":
-        """The event loop turns until the session wants no more of it."""
+        """The event loop runs turns until the session needs no more."""
         while self.wants_turn:
             self._take(self.session.take_turn())
         return self
 
+    def reloads(self, with_policy: Policy) -> "Playbook":
+        """A reload brings a new policy. The gate goes."""
+        effects = self.session.set_policy(with_policy, None)
+        if effects is not None:
+            self._take(effects)
+        return self
+
     def fails(self, text: str) -> "Playbook":
-        """Something outside the conversation ends it."""
+        """An outside reason ends the conversation."""
         self._take(self.session.fail(text))
         return self
 
-    def finds(self, *flags: str, unknown_because: str = "") -> "Playbook":
-        """The server knows the command asked for, with these flags, or does not say."""
-        self._take(self.session.looked_up(CommandInfo(frozenset(flags), unknown_because)))
+    def finds(
+        self,
+        *flags: str,
+        first_key: int = 1,
+        categories: tuple[str, ...] = ("@read",),
+        arity: int = -1,
+        unknown_because: str = "",
+    ) -> "Playbook":
+        """The server answers the lookup with these flags, or without information."""
+        info = CommandInfo(frozenset(flags), unknown_because, first_key, frozenset(categories), arity)
+        self._take(self.session.looked_up(info))
         return self
 
     def finds_nothing(self) -> "Playbook":
@@ -153,13 +158,13 @@ class Playbook:
         return self
 
     def to_upstream(self, expected: bytes) -> "Playbook":
-        """Since last asked, exactly this went upstream."""
+        """Exactly these bytes went upstream since the last check."""
         assert self.upstream == expected
         self.upstream = b""
         return self
 
     def to_client(self, expected: bytes) -> "Playbook":
-        """Since last asked, exactly this went to the client."""
+        """Exactly these bytes went to the client since the last check."""
         assert self.client == expected
         self.client = b""
         return self

@@ -1,16 +1,16 @@
-"""Framing that readers differ on, cut in two at every byte: what goes upstream is canonical, and plants nothing."""
+"""Framing that parsers read differently, cut in two at every byte: only canonical requests go upstream."""
 
 import hiredis
 import pytest
 
-from proxy.resp.writers import command
+from proxy.resp.encode import command
 from tests.e2e.attempts import EVIL, PREFIX
 from tests.e2e.framing import SMUGGLED, SMUGGLING
 from tests.session.playbook import Playbook, policy, rule
 
 
 def commands(data: bytes) -> list[list[bytes]]:
-    """What a server reads."""
+    """The requests that a server reads."""
     reader = hiredis.Reader()
     reader.feed(data)
     return list(iter(reader.gets, False))
@@ -41,6 +41,7 @@ def test_without_a_rule_what_is_no_protocol_error_is_let_through() -> None:
         "an inline command",
         "an inline command with a bare LF",
         "an inline command behind an empty line",
+        "an inline command behind what begins a conversation",
         "an inline command, then another",
         "a command behind an inline one",
         "a command behind a value that looks like one",

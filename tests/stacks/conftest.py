@@ -1,17 +1,19 @@
 """A real Redis, the proxy in front of it, and beside it a real library that knows of no proxy."""
 
 import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import redis
 
+from tests import servers
 from tests.e2e.proxy_process import ProxyProcess, wait_until
 from tests.environments import UnavailableError, python_of
 from tests.stacks.environments import Stack
@@ -69,25 +71,46 @@ def pythons(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Path]]]
         builders.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(scope="session")
-def place() -> Iterator[Path]:
-    """A directory whose name is short enough for unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="fcp-") as name:
-        yield Path(name)
+@dataclass(frozen=True)
+class Site:
+    """A server, the proxy in front of it, and clients of both."""
+
+    socket: str
+    """The server's unix socket."""
+    direct: redis.Redis
+    """A client of the server itself."""
+    producer: redis.Redis
+    """A client of the proxy that writes and reads JSON."""
+    msgpack_producer: redis.Redis
+    """A client of the proxy that writes and reads msgpack."""
 
 
-@pytest.fixture(scope="session")
-def redis_socket(place: Path) -> Iterator[str]:
-    """A real Redis."""
-    if shutil.which("redis-server") is None:
-        _unavailable("the stacks need redis-server")
-    path = str(place / "redis.sock")
-    command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL) as server:
+@contextmanager
+def site_of(executable: str) -> Iterator[Site]:
+    """Start that server with a proxy in front of it."""
+    with ExitStack() as stack:
+        # Names of unix sockets must be short.
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcp-")))
+        socket, *listeners = (str(home / f"{name}.sock") for name in ("redis", "json", "msgpack"))
+        stack.enter_context(server_on(socket, executable, home))
+        config = home / "config.toml"
+        blocks = (f'[[listener]]\nbind = "unix:{path}"\npayload = "{Path(path).stem}"\n' for path in listeners)
+        config.write_text("\n".join((*blocks, f'[upstream]\nurl = "unix://{socket}"\n{RULES}')))
+        proxy = ProxyProcess(["--config", str(config)])
+        stack.callback(proxy.stop)
+        proxy.wait_until_ready()
+        yield Site(socket, *(stack.enter_context(redis.Redis(unix_socket_path=path)) for path in (socket, *listeners)))
+
+
+@contextmanager
+def server_on(socket: str, executable: str, home: Path) -> Iterator[None]:
+    """Run a server that listens on a unix socket alone."""
+    command = [executable, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL) as server:
         try:
-            with redis.Redis(unix_socket_path=path) as client:
-                wait_until(lambda: _answers(client), "Redis to answer")
-            yield path
+            with redis.Redis(unix_socket_path=socket) as client:
+                wait_until(lambda: _answers(client), "the server to answer")
+            yield
         finally:
             server.terminate()
 
@@ -100,39 +123,36 @@ def _answers(client: redis.Redis) -> bool:
 
 
 @pytest.fixture(scope="session")
-def proxy(place: Path, redis_socket: str) -> Iterator[tuple[str, str]]:
-    """The proxy; the sockets on which it speaks JSON and msgpack."""
-    sockets = str(place / "json.sock"), str(place / "msgpack.sock")
-    listeners = "".join(f'[[listener]]\nbind = "unix:{path}"\npayload = "{Path(path).stem}"\n\n' for path in sockets)
-    config = place / "config.toml"
-    config.write_text(f'{listeners}[upstream]\nurl = "unix://{redis_socket}"\n{RULES}')
-    process = ProxyProcess(["--config", str(config)])
-    try:
-        process.wait_until_ready()
-        yield sockets
-    finally:
-        process.stop()
+def sites() -> Iterator[Callable[[str | None], Site]]:
+    """The site of each server that a stack names. All of them stay until the end: to start one takes a second."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(site_of(servers.executable(name))))
 
 
-@pytest.fixture(scope="session")
-def direct(redis_socket: str) -> Iterator[redis.Redis]:
-    """A client of Redis itself."""
-    with redis.Redis(unix_socket_path=redis_socket) as client:
-        yield client
+@pytest.fixture
+def site(stack: Stack, sites: Callable[[str | None], Site]) -> Site:
+    """The site of the stack's server, which is empty."""
+    site = sites(stack.server)
+    site.direct.flushall()
+    return site
 
 
-@pytest.fixture(scope="session")
-def producer(proxy: tuple[str, str]) -> Iterator[redis.Redis]:
-    """A client that writes and reads JSON."""
-    with redis.Redis(unix_socket_path=proxy[0]) as client:
-        yield client
+@pytest.fixture
+def direct(site: Site) -> redis.Redis:
+    """See Site."""
+    return site.direct
 
 
-@pytest.fixture(scope="session")
-def msgpack_producer(proxy: tuple[str, str]) -> Iterator[redis.Redis]:
-    """A client that writes and reads msgpack."""
-    with redis.Redis(unix_socket_path=proxy[1]) as client:
-        yield client
+@pytest.fixture
+def producer(site: Site) -> redis.Redis:
+    """See Site."""
+    return site.producer
+
+
+@pytest.fixture
+def msgpack_producer(site: Site) -> redis.Redis:
+    """See Site."""
+    return site.msgpack_producer
 
 
 @pytest.fixture(scope="module")
@@ -146,15 +166,18 @@ def judges() -> Iterator[dict[str, Judge]]:
 
 
 @pytest.fixture
-def judge(
-    stack: Stack, judges: dict[str, Judge], pythons: dict[str, Future[Path]], redis_socket: str, direct: redis.Redis
-) -> Judge:
+def python(stack: Stack, pythons: dict[str, Future[Path]]) -> Path:
+    """The interpreter of the stack that the test is for."""
+    try:
+        return pythons[stack.name].result()
+    except UnavailableError as error:
+        _unavailable(str(error))
+        raise
+
+
+@pytest.fixture
+def judge(stack: Stack, judges: dict[str, Judge], python: Path, site: Site) -> Judge:
     """The library of the stack that the test is for; its Redis is empty."""
     if stack.name not in judges:
-        try:
-            python = pythons[stack.name].result()
-        except UnavailableError as error:
-            _unavailable(str(error))
-        judges[stack.name] = Judge(stack, python, redis_socket)
-    direct.flushall()
+        judges[stack.name] = Judge(stack, python, site.socket)
     return judges[stack.name]

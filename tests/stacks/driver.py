@@ -3,7 +3,9 @@
 One request per line on standard input, one answer per line on standard output, both JSON. It must run with every
 library of stacks.toml, so it uses nothing of theirs that any of them lacks, and nothing of this project.
 
-    driver.py LIBRARY SOCKET [SHIM ...]
+    driver.py LIBRARY PLACE [SHIM ...]
+
+PLACE is a unix socket, for all but one library.
 """
 
 import base64
@@ -11,6 +13,8 @@ import collections
 import datetime
 import decimal
 import enum
+import functools
+import hashlib
 import inspect
 import json
 import logging
@@ -28,7 +32,7 @@ RUNS = collections.Counter()
 class Colour(enum.Enum):
     """A class of the app's own."""
 
-    RED = "the secret of the app"
+    RED = "red"
 
 
 # -- values ------------------------------------------------------------------------------------------------
@@ -38,13 +42,17 @@ def evaluated(expression):
     """The value that a test means."""
     names = {
         "Colour": Colour,
+        "Counter": collections.Counter,
         "Decimal": decimal.Decimal,
         "OrderedDict": collections.OrderedDict,
         "UUID": uuid.UUID,
         "date": datetime.date,
         "datetime": datetime.datetime,
+        "defaultdict": collections.defaultdict,
+        "deque": collections.deque,
         "inf": float("inf"),
         "nan": float("nan"),
+        "packed": lambda *arguments, **keywords: (arguments, keywords),
         "time": datetime.time,
         "timedelta": datetime.timedelta,
         "timezone": datetime.timezone,
@@ -60,6 +68,8 @@ def described(value):
     """A value as JSON: the exact type and content of it and of all its parts."""
     kind = type(value)
     name = kind.__module__ + "." + kind.__qualname__
+    if kind is collections.defaultdict:
+        name += f"({value.default_factory})"
     if isinstance(value, dict):
         return [name, [[described(key), described(item)] for key, item in value.items()]]
     if isinstance(value, (list, tuple)):
@@ -72,7 +82,7 @@ def described(value):
 
 
 def seen(response):
-    """What a browser would see."""
+    """The response as a browser would get it."""
     return {
         "status": response.status_code,
         "headers": [[key, text] for key, text in response.headers],
@@ -131,25 +141,49 @@ def cachelib(socket):
     return Backend(RedisCache(client(socket), key_prefix=PREFIX))
 
 
+def cachelib_valkey(socket):
+    """`cachelib`, with Valkey's own client."""
+    import valkey
+    from cachelib.valkey import ValkeyCache
+
+    return Backend(ValkeyCache(valkey.Valkey(unix_socket_path=socket), key_prefix=PREFIX))
+
+
 def flask_cache(socket):
     """Flask-Cache, in an app."""
     from flask_cache import Cache
 
-    return App(Cache, "redis", socket)
+    return App(Cache, CACHE_TYPE="redis", CACHE_REDIS_URL="unix://" + socket)
 
 
 def flask_caching(socket):
     """Flask-Caching, in an app."""
     from flask_caching import Cache
 
-    return App(Cache, "RedisCache", socket)
+    return App(Cache, CACHE_TYPE="RedisCache", CACHE_REDIS_URL="unix://" + socket)
+
+
+def flask_caching_sentinel(place):
+    """Flask-Caching, in an app that asks a sentinel. `place`: its port, the master's name, the database."""
+    from flask_caching import Cache
+
+    port, name, db = place.split()
+    return App(
+        Cache,
+        CACHE_TYPE="RedisSentinelCache",
+        CACHE_REDIS_SENTINELS=[("127.0.0.1", int(port))],
+        CACHE_REDIS_SENTINEL_MASTER=name,
+        CACHE_REDIS_DB=int(db),
+    )
 
 
 LIBRARIES = {
     "werkzeug": werkzeug,
     "cachelib": cachelib,
+    "cachelib_valkey": cachelib_valkey,
     "flask_cache": flask_cache,
     "flask_caching": flask_caching,
+    "flask_caching_sentinel": flask_caching_sentinel,
 }
 
 
@@ -157,19 +191,37 @@ LIBRARIES = {
 
 
 def total(a, b=2):
-    """What gets memoized; at the top of the module, so that its name is plain."""
+    """The memoized function. It is at the top of the module, so that its qualified name is simple."""
     RUNS["total"] += 1
     return {"total": a + b}
 
 
-def told(first, second="it's"):
-    """Memoized for any arguments."""
-    RUNS["told"] += 1
+FRESH = {
+    "told": 'first, second="it\'s"',
+    "defaulted": "name, number=0, deep=False, tags=(), more=[], note='', size=7, last=None",
+    "keyed": "first, *, deep=False, near=1",
+    "opened": "first, **more",
+    "spread": "first, *more",
+    "ignoring": "first, second=2, third=3",
+    "hashed": "first",
+    "empty": "first, real=0.0, raw=b'', table={}, amount=Decimal(), span=timedelta(), point=0j, members=frozenset()",
+}
+"""Functions that get memoized, by their parameters."""
+
+Decimal, timedelta = decimal.Decimal, datetime.timedelta
+for name, parameters in FRESH.items():
+    exec(f"def {name}({parameters}):\n    RUNS['{name}'] += 1\n    return 'fresh'")
+
+
+@functools.wraps(total)
+def wrapped(*arguments, **keywords):
+    """A function under another decorator."""
+    RUNS["wrapped"] += 1
     return "fresh"
 
 
 class Adder:
-    """An object with a memoized method."""
+    """An object with a memoized method, of a class with another."""
 
     def __init__(self, name):
         self.name = name
@@ -180,6 +232,28 @@ class Adder:
     def plus(self, number, more=None):
         """Memoized for each object."""
         RUNS["plus"] += 1
+        return "fresh"
+
+    def less(self, number):
+        """Memoized for all objects as one, where the library can do that."""
+        RUNS["less"] += 1
+        return "fresh"
+
+    def made(cls, number, more=0):  # noqa: N805 - a class method once it is memoized
+        """Memoized for each class."""
+        RUNS["made"] += 1
+        return "fresh"
+
+
+class Known:
+    """A class whose objects say by what they are known."""
+
+    def __caching_id__(self):
+        return "known"
+
+    def made(cls, number):  # noqa: N805 - a class method once it is memoized
+        """Memoized for the class."""
+        RUNS["made"] += 1
         return "fresh"
 
 
@@ -194,7 +268,7 @@ def nested():
 
 
 def returned(name):
-    """What a view returns."""
+    """The result of a view, by name."""
     import flask
     import markupsafe
 
@@ -228,26 +302,39 @@ def returned(name):
     }[name]
 
 
+QUERIED = [("all_items", hashlib.md5), ("page_%s", hashlib.sha1), ("%s", hashlib.sha256), ("100%", hashlib.sha512)]
+"""key_prefix and hash_method of views with a query."""
+
+OPTIONS = {"ignoring": {"args_to_ignore": ["second"]}, "hashed": {"hash_method": hashlib.sha1}}
+"""With what else functions are memoized, where the library can do that."""
+
+
 class App(Backend):
     """A real app, with the views, fragments and memoized functions that the tests look at."""
 
-    def __init__(self, cache_class, cache_type, socket):
+    def __init__(self, cache_class, **where):
         import flask
 
         self.flask = flask
         self.app = flask.Flask("shop")
-        self.app.config.update(
-            CACHE_TYPE=cache_type,
-            CACHE_REDIS_URL="unix://" + socket,
-            CACHE_KEY_PREFIX=PREFIX,
-            CACHE_DEFAULT_TIMEOUT=300,
-        )
+        self.app.config.update(CACHE_KEY_PREFIX=PREFIX, CACHE_DEFAULT_TIMEOUT=300, **where)
         self.cache = cache_class(self.app)
         self.app.app_context().push()
-        self.total = self.cache.memoize(60)(total)
-        self.told = self.cache.memoize(60)(told)
         self.inner = self.cache.memoize(60)(nested())
         Adder.plus = self.cache.memoize(60)(Adder.plus)
+        Adder.made = classmethod(self.cache.memoize(60)(Adder.made))
+        Known.made = classmethod(self.cache.memoize(60)(Known.made))
+        self.known = Known.made
+        self.wrapped = self.cache.memoize(60)(wrapped)
+        can = inspect.signature(self.cache.memoize).parameters
+        if "args_to_ignore" in can:
+            Adder.less = self.cache.memoize(60, args_to_ignore=["self"])(Adder.less)
+        for name in ("total", *FRESH):
+            options = OPTIONS.get(name, {})
+            if set(options) <= set(can):
+                setattr(self, name, self.cache.memoize(60, **options)(globals()[name]))
+        hashing = cache_class(self.app, with_jinja2_ext=False, config={"CACHE_HASH_METHOD": hashlib.sha1})
+        self.configured = hashing.memoize(60)(globals()["told"])
         self.log = Log()
         for logger in (logging.getLogger(), self.app.logger):
             logger.addHandler(self.log)
@@ -274,6 +361,12 @@ class App(Backend):
             RUNS["view"] += 1
             return "fresh"
 
+        @app.route("/placed/<name>")
+        @cache.cached(60, key_prefix="100%%_%s_page")
+        def placed(name):
+            RUNS["view"] += 1
+            return "fresh"
+
         if "query_string" in inspect.signature(cache.cached).parameters:
 
             @app.route("/query")
@@ -287,6 +380,14 @@ class App(Backend):
             def query_of(name):
                 RUNS["view"] += 1
                 return "fresh"
+
+            for number, (key_prefix, hash_method) in enumerate(QUERIED):
+
+                @app.route(f"/queried/{number}", endpoint=f"queried-{number}")
+                @cache.cached(60, query_string=True, key_prefix=key_prefix, hash_method=hash_method)
+                def queried():
+                    RUNS["view"] += 1
+                    return "fresh"
 
         @app.route("/plain-fragment/<name>")
         def plain_fragment(name):
@@ -328,11 +429,12 @@ class App(Backend):
         return {"result": result, "runs": sum((RUNS - runs).values()), "log": self.log.taken()}
 
     def called(self, name, *expressions):
-        """A call of a memoized function, or of the method of an object, with the values of expressions."""
+        """A call of a memoized function, or of the method of an object, with arguments as Python writes them."""
         runs = RUNS.copy()
         owner, _, method = name.rpartition(".")
         function = getattr(Adder(owner), method) if owner else getattr(self, name)
-        result = function(*[evaluated(expression) for expression in expressions])
+        arguments, keywords = evaluated("packed(" + ", ".join(expressions) + ")")
+        result = function(*arguments, **keywords)
         return {"result": result, "runs": sum((RUNS - runs).values()), "log": self.log.taken()}
 
     def forget(self):
@@ -341,7 +443,7 @@ class App(Backend):
 
 
 class Log(logging.Handler):
-    """What the app and its libraries complain about."""
+    """The warnings and errors of the app and its libraries."""
 
     def __init__(self):
         logging.Handler.__init__(self, logging.WARNING)
@@ -361,7 +463,7 @@ class Log(logging.Handler):
 
 
 def answer(library, do, arguments):
-    """What is answered to one request."""
+    """The answer to one request."""
     if do == "describe":
         return described(evaluated(*arguments))
     if do in ("view", "memoized", "called", "forget"):
@@ -377,10 +479,10 @@ def answer(library, do, arguments):
 def main():
     """Serve until standard input ends."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    name, socket, *shims = sys.argv[1:]
+    name, place, *shims = sys.argv[1:]
     for shim in shims:
         SHIMS[shim]()
-    library = LIBRARIES[name](socket)
+    library = LIBRARIES[name](place)
     for line in sys.stdin:
         request = json.loads(line)
         try:

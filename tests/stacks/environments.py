@@ -25,6 +25,8 @@ class Stack(Environment):
     shims: list[str] = field(default_factory=list)
     memoize: Memoize | None = None
     ints: str = "digits"
+    server: str | None = None
+    """The server that the library is for (`tests.servers`); None: the session's own."""
 
     def version(self, package: str) -> tuple[int, ...]:
         """The version of a package in it; empty: it is not there."""
@@ -37,4 +39,15 @@ def _stack(table: dict[str, object]) -> Stack:
     return Stack(**table, memoize=memoize and Memoize(**memoize))
 
 
-STACKS = [_stack(table) for table in tomllib.loads((HERE / "stacks.toml").read_text())["stack"]]
+_TABLES = tomllib.loads((HERE / "stacks.toml").read_text())
+
+STACKS = [_stack(table) for table in _TABLES["stack"]]
+
+NEIGHBOURS = _stack(_TABLES["neighbours"])
+"""Caches that are no Flask cache."""
+
+THOROUGH = {"flask-cache-0.13.1", "flask-caching-2.5.1"}
+"""The oldest library and the newest. They get every value; the others, with the same Python's pickle, get a few."""
+
+FRAMES = [_stack(table) for table in _TABLES["frames"]]
+"""Apps that cache frames, by the version of pandas."""

@@ -13,17 +13,17 @@ from typing import Any
 
 from tests.stacks.environments import HERE, Stack
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds that any answer may take before a test gives up on it; far more than it needs."""
 
 
 class LibraryError(Exception):
-    """What the library raised: its class's name, and its text."""
+    """The library's exception: the name of its class, and its text."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a browser saw of a view."""
+    """The response of a view as a browser got it."""
 
     status: int
     headers: list[list[str]]
@@ -31,7 +31,7 @@ class Seen:
     runs: int
     """How often the view, or the fragment in it, really ran."""
     log: list[str]
-    """What the app and the library complained about."""
+    """The warnings and errors of the app and the library."""
 
     @property
     def content_type(self) -> str:
@@ -43,12 +43,12 @@ class Seen:
 class Judge:
     """One stack at work."""
 
-    def __init__(self, stack: Stack, python: Path, redis_socket: str) -> None:
-        """Start it."""
+    def __init__(self, stack: Stack, python: Path, place: str, library: str = "", driver: str = "driver.py") -> None:
+        """Start it. `place`: of Redis, as the library has it in the driver; `library`: else that of the stack."""
         self.stack = stack
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
-            [python, "-I", "-W", "ignore", HERE / "driver.py", stack.library, redis_socket, *stack.shims],
+            [python, "-I", "-W", "ignore", HERE / driver, library or stack.library, place, *stack.shims],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

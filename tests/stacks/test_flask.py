@@ -32,7 +32,7 @@ def key_of(path: str) -> str:
 
 
 def served(judge: Judge, path: str) -> Seen:
-    """What a view's cached value looks like, twice, without the view running."""
+    """A view's cached response, requested twice without running the view."""
     first, second = judge.view(path), judge.view(path)
     assert first == second
     assert first.log == []
@@ -146,8 +146,9 @@ class TestAViewThatAProducerWrote:
         producer.set("flask_cache_all_items", '"found"')
         assert served(judge, "/named").body == b"found"
 
-    def test_none_is_a_miss(self, judge: Judge, producer: redis.Redis) -> None:
-        producer.set(key_of("/page/none"), "null")
+    def test_none_is_refused_because_no_view_returns_it(self, judge: Judge, producer: redis.Redis) -> None:
+        with pytest.raises(redis.ResponseError, match="null under the key of a cached view"):
+            producer.set(key_of("/page/none"), "null")
         assert cached(judge, "/page/none").body == b"fresh"
         assert producer.get(key_of("/page/none")) == b'"fresh"'
 
@@ -317,13 +318,14 @@ class TestAResponseThatNamesItsTimeout:
 
 @on([stack for stack in APPS if stack.version("Flask-Caching") >= (2, 5)])
 class TestAnErrorPageThatTheAppCached:
-    def test_has_no_payload(self, judge: Judge, producer: redis.Redis) -> None:
+    def test_is_an_object_and_no_view(self, judge: Judge, producer: redis.Redis) -> None:
         assert judge.view("/returns/absent").status == 404
         assert judge.view("/returns/absent").runs == 0
-        for path in ("/returns/absent", "/returns/html/absent"):
-            judge.view(path)
-            with pytest.raises(redis.ResponseError, match=r"werkzeug\.exceptions\.NotFound"):
-                producer.get(key_of(path))
+        shown = json.loads(producer.get(key_of("/returns/absent")))["py/instance"]
+        assert shown["class"] == "werkzeug.exceptions.NotFound"
+        judge.view("/returns/html/absent")
+        with pytest.raises(redis.ResponseError, match="not what a view returns"):
+            producer.get(key_of("/returns/html/absent"))
 
 
 def _entry_key(stack: Stack, arguments: tuple[object, ...], version: str) -> str:

@@ -17,13 +17,13 @@ class Value:
     python: str
     """An expression, with the names of `evaluated` in driver.py."""
     json: str
-    """What the proxy reads and writes on a JSON listener."""
+    """The payload on a JSON listener, read and written."""
     packed: Any = SAME
-    """What is packed on a msgpack listener; by default the same as in JSON."""
+    """The value that a msgpack listener packs. By default it is the same as in JSON."""
 
     @property
     def msgpack(self) -> bytes:
-        """What the proxy reads and writes on a msgpack listener."""
+        """The payload on a msgpack listener, read and written."""
         return msgpack.packb(json.loads(self.json) if self.packed is SAME else self.packed)
 
 
@@ -100,8 +100,13 @@ VALUES = [
         ' [{"py/date": "2024-01-02"}, 6]]}',
     ),
     Value("a tag as a key", "{'py/bytes': 1}", '{"py/dict": [["py/bytes", 1]]}'),
-    Value("no tag as a key", "{'py/unknown': 1}", '{"py/unknown": 1}'),
+    Value("no tag as a key", "{'py/unknown': 1}", '{"py/dict": [["py/unknown", 1]]}'),
     Value("a tag among keys", "{'py/set': [1], 'a': 2}", '{"py/set": [1], "a": 2}'),
+    Value("Counter", "Counter({'a': 3, 1: 2})", '{"py/counter": {"py/dict": [["a", 3], [1, 2]]}}'),
+    Value(
+        "defaultdict", "defaultdict(list, {'a': [1]})", '{"py/defaultdict": {"factory": "list", "dict": {"a": [1]}}}'
+    ),
+    Value("deque", "deque([1, (2,)], 5)", '{"py/deque": {"items": [1, {"py/tuple": [2]}], "maxlen": 5}}'),
     Value("ordered dict", "OrderedDict([('b', 1), (2, 'a')])", '{"py/ordereddict": [["b", 1], [2, "a"]]}'),
     Value("empty ordered dict", "OrderedDict()", '{"py/ordereddict": []}'),
     Value("datetime", "datetime(2024, 1, 2, 3, 4, 5)", '{"py/datetime": "2024-01-02T03:04:05"}'),
@@ -153,6 +158,17 @@ VALUES = [
     ),
 ]
 """Each is read as it is written."""
+
+FEW = [
+    each
+    for each in VALUES
+    if each.name
+    in {
+        "none", "zero", "beyond 64 bits", "nan", "text beyond ASCII", "digits as text", "rows with the same keys",
+        "bytes", "keys of any type", "ordered dict", "an offset", "markup among text", "a bit of everything",
+    }
+]  # fmt: skip
+"""One of each kind that a library, its Python or its MarkupSafe might treat in its own way."""
 
 WRITTEN = [
     Value("a float as a tag", "2.0", '{"py/float": 2}', {"py/float": 2}),

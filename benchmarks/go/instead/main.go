@@ -1,5 +1,6 @@
 // Ways in which a Go service can fill Flask's cache. Arguments: the way, an address, the prefix of keys, a file with a JSON
-// object of keys and values. Prints the seconds that it took, from Go values to the last reply, as JSON.
+// object of keys and values. Prints the seconds that it took, from Go values to the last reply, as JSON. A page is a
+// string, and rows are structs, as a service has them.
 package main
 
 import (
@@ -24,13 +25,31 @@ const (
 	ttl         = 300 * time.Second
 )
 
+type listing struct {
+	Page int   `json:"page" pickle:"page"`
+	Rows []row `json:"rows" pickle:"rows"`
+	Next *int  `json:"next" pickle:"next"`
+}
+
+type row struct {
+	ID       int      `json:"id" pickle:"id"`
+	Name     string   `json:"name" pickle:"name"`
+	Price    float64  `json:"price" pickle:"price"`
+	Tags     []string `json:"tags" pickle:"tags"`
+	Stock    int      `json:"stock" pickle:"stock"`
+	Active   bool     `json:"active" pickle:"active"`
+	Note     *string  `json:"note" pickle:"note"`
+	Category string   `json:"category" pickle:"category"`
+}
+
 var (
 	ctx  = context.Background()
 	ways = map[string]func(address, prefix string, values map[string]any){
-		"pipelined":  pipelined(marshalled),
-		"one-by-one": oneByOne,
-		"og-rek":     pipelined(pickled),
-		"http":       byHTTP,
+		"pipelined":     pipelined(1, marshalled),
+		"two-pipelines": pipelined(2, marshalled),
+		"one-by-one":    oneByOne,
+		"og-rek":        pipelined(1, pickled),
+		"http":          byHTTP,
 	}
 )
 
@@ -38,31 +57,32 @@ func main() {
 	way, address, prefix, file := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	data, err := os.ReadFile(file)
 	check(err)
-	reader := json.NewDecoder(bytes.NewReader(data))
-	reader.UseNumber()
-	var values map[string]any
-	check(reader.Decode(&values))
-	for key, value := range values {
-		values[key] = natural(value)
+	var spelled map[string]json.RawMessage
+	check(json.Unmarshal(data, &spelled))
+	values := make(map[string]any, len(spelled))
+	for key, each := range spelled {
+		values[key] = value(each)
 	}
 	start := time.Now()
 	ways[way](address, prefix, values)
 	fmt.Printf("{\"seconds\": %f}\n", time.Since(start).Seconds())
 }
 
-// pipelined sends so many values at once.
-func pipelined(spell func(any) []byte) func(string, string, map[string]any) {
+// pipelined sends a batch of values at a time, from so many goroutines.
+func pipelined(number int, spell func(any) []byte) func(string, string, map[string]any) {
 	return func(address, prefix string, values map[string]any) {
 		client := connect(address)
 		defer client.Close()
-		pipe := client.Pipeline()
-		for key, value := range values {
-			pipe.Set(ctx, prefix+key, spell(value), ttl)
-			if pipe.Len() == batch {
-				run(pipe)
+		concurrently(number, values, func(keys <-chan string) {
+			pipe := client.Pipeline()
+			for key := range keys {
+				pipe.Set(ctx, prefix+key, spell(values[key]), ttl)
+				if pipe.Len() == batch {
+					run(pipe)
+				}
 			}
-		}
-		run(pipe)
+			run(pipe)
+		})
 	}
 }
 
@@ -76,15 +96,18 @@ func run(pipe redis.Pipeliner) {
 func oneByOne(address, prefix string, values map[string]any) {
 	client := connect(address)
 	defer client.Close()
-	concurrently(values, func(key string, value any) {
-		check(client.Set(ctx, prefix+key, marshalled(value), ttl).Err())
+	concurrently(connections, values, func(keys <-chan string) {
+		for key := range keys {
+			check(client.Set(ctx, prefix+key, marshalled(values[key]), ttl).Err())
+		}
 	})
 }
 
 func byHTTP(address, prefix string, values map[string]any) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
-	concurrently(values, func(key string, value any) {
-		request, err := http.NewRequest(http.MethodPut, "http://"+address+"/"+key, bytes.NewReader(marshalled(value)))
+	put := func(key string) {
+		body := bytes.NewReader(marshalled(values[key]))
+		request, err := http.NewRequest(http.MethodPut, "http://"+address+"/"+key, body)
 		check(err)
 		answer, err := client.Do(request)
 		check(err)
@@ -94,19 +117,23 @@ func byHTTP(address, prefix string, values map[string]any) {
 		if answer.StatusCode != http.StatusNoContent {
 			log.Fatal(answer.Status)
 		}
+	}
+	concurrently(connections, values, func(keys <-chan string) {
+		for key := range keys {
+			put(key)
+		}
 	})
 }
 
-func concurrently(values map[string]any, send func(string, any)) {
-	keys := make(chan string)
+// concurrently shares the keys among so many workers.
+func concurrently(number int, values map[string]any, work func(keys <-chan string)) {
+	keys := make(chan string, batch)
 	var workers sync.WaitGroup
-	for range connections {
+	for range number {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			for key := range keys {
-				send(key, values[key])
-			}
+			work(keys)
 		}()
 	}
 	for key := range values {
@@ -120,10 +147,13 @@ func connect(address string) *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: address, PoolSize: connections})
 }
 
+// marshalled is a value as JSON. The escapes of json.Marshal are for HTML, and would double a page's length.
 func marshalled(value any) []byte {
-	data, err := json.Marshal(value)
-	check(err)
-	return data
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	check(encoder.Encode(value))
+	return out.Bytes()
 }
 
 // pickled is a value as cachelib stores it.
@@ -135,26 +165,15 @@ func pickled(value any) []byte {
 	return out.Bytes()
 }
 
-// natural has ints where JSON has: a service's own values do.
-func natural(value any) any {
-	switch value := value.(type) {
-	case json.Number:
-		if whole, err := value.Int64(); err == nil {
-			return whole
-		}
-		number, err := value.Float64()
-		check(err)
-		return number
-	case map[string]any:
-		for key, each := range value {
-			value[key] = natural(each)
-		}
-	case []any:
-		for at, each := range value {
-			value[at] = natural(each)
-		}
+func value(spelled json.RawMessage) any {
+	if spelled[0] == '"' {
+		var page string
+		check(json.Unmarshal(spelled, &page))
+		return page
 	}
-	return value
+	var found listing
+	check(json.Unmarshal(spelled, &found))
+	return found
 }
 
 func check(err error) {

@@ -1,46 +1,20 @@
-//! The native engine of flask-cache-proxy: payloads, stored values and replies. What it does, and why it does it so, the
-//! reference in Python says (`proxy/codec`, `proxy/resp/replies.py`); the two must not be told apart but by their speed.
+//! The native engine of flask-cache-proxy: payloads, stored values and replies. Its behaviour is documented in the
+//! Python reference (`proxy/codec`, `proxy/resp/reply_framer.py`). The two engines may differ only in speed.
 
 #![forbid(unsafe_code)]
+// `pickler/pickler.rs` has its name from the reference, `proxy/codec/pickler/pickler.py`.
+#![allow(clippy::module_inception)]
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
-mod bigint;
-mod body;
-mod code;
-mod collisions;
-mod dates;
-mod decimal;
+mod decode;
 mod encode;
-#[cfg(feature = "python")]
-mod framer;
-#[cfg(feature = "python")]
-mod framing;
-#[cfg(feature = "python")]
-mod glue;
-#[cfg(feature = "python")]
-mod heads;
-mod iso;
-mod json_read;
-mod json_write;
+mod fastpath;
+mod frames;
 mod limits;
-mod machine;
-mod msgpack_read;
-mod msgpack_write;
-mod node;
-mod opcodes;
-mod pickle_write;
+mod options;
+mod payload;
 mod pickler;
-mod plain;
-mod present;
-#[cfg(feature = "python")]
-mod proofs;
-mod shapes;
-mod sink;
-mod spelled;
-mod stored;
-mod tagged;
-mod tags;
-mod tape;
-mod view;
-#[cfg(feature = "python")]
-mod writers;
+mod python;
+mod resp;
+mod unpickle;
+mod values;

@@ -1,16 +1,18 @@
-//! What one conversion may cost: the numbers of `proxy/codec/limits.py`, and the verdicts that name them.
+//! The limits of one conversion, as in `proxy/codec/limits.py`, and the errors that name them.
 
-/// Beyond the value itself: what stands under a tag, the pair of an item, a value of a class.
+/// Additional nodes: for the content of a tag, for the pair of an item, for a value of a class, for an
+/// object that reaches itself.
 pub const TAG_NODES: u64 = 1;
 pub const PAIR_NODES: u64 = 1;
 pub const OBJECT_NODES: u64 = 4;
+pub const CYCLE_NODES: u64 = 9;
 pub const RESPONSE_NODES: u64 = 19;
 pub const HEADER_NODES: u64 = 3;
 
-/// Ints have at most so many digits.
+/// The limit for the digits of an int.
 pub const MAX_INT_DIGITS: usize = 4300;
 
-/// Deeper limits than this are left to the reference: here values are walked by recursion.
+/// Depth limits above this are left to the reference, because this engine walks values by recursion.
 pub const MAX_DEPTH: u64 = 150;
 
 #[derive(Clone, Copy)]
@@ -21,12 +23,12 @@ pub struct Limits {
     pub nodes: u64,
 }
 
-/// Why a stored value is not decoded.
+/// The reason why a stored value is not decoded.
 #[derive(Debug, Clone)]
 pub enum Failure {
-    /// It cannot be: the text of an UndecodableError.
-    Undecodable(String),
-    /// The reference must say.
+    /// It cannot be decoded: the text of an UndecodableError, and the limit that the value exceeds.
+    Undecodable(String, Option<&'static str>),
+    /// The reference must decide.
     NotHandled,
 }
 
@@ -34,22 +36,28 @@ pub type Verdict<T> = Result<T, Failure>;
 
 #[cold]
 pub fn undecodable<T>(text: &str) -> Verdict<T> {
-    Err(Failure::Undecodable(text.to_owned()))
+    Err(Failure::Undecodable(text.to_owned(), None))
+}
+
+/// The error for a stored value over a limit, which `text` also names.
+#[cold]
+pub fn over_limit<T>(text: String, limit: &'static str) -> Verdict<T> {
+    Err(Failure::Undecodable(text, Some(limit)))
 }
 
 impl Limits {
     #[cold]
     pub fn too_deep<T>(&self) -> Verdict<T> {
-        Err(Failure::Undecodable(format!("nested more than {} deep ([limits] depth), or inside itself", self.depth)))
+        over_limit(format!("nested more than {} deep ([limits] depth), or inside itself", self.depth), "depth")
     }
 
     #[cold]
     pub fn too_many<T>(&self) -> Verdict<T> {
-        Err(Failure::Undecodable(format!("more than {} nodes ([limits] nodes)", self.nodes)))
+        over_limit(format!("more than {} nodes ([limits] nodes)", self.nodes), "nodes")
     }
 
     #[cold]
     pub fn too_large<T>(&self) -> Verdict<T> {
-        Err(Failure::Undecodable(format!("more than {} bytes ([limits] decoded_bytes)", self.decoded_bytes)))
+        over_limit(format!("more than {} bytes ([limits] decoded_bytes)", self.decoded_bytes), "decoded_bytes")
     }
 }

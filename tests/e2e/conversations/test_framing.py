@@ -2,10 +2,13 @@
 
 import pytest
 
+from tests import servers
 from tests.e2e.conversations.conftest import Both
 from tests.e2e.conversations.scripts import Cut, lines
 from tests.e2e.proxy_process import ProxyProcess
 from tests.e2e.wire import Wire, pipeline, request
+
+pytestmark = pytest.mark.usefixtures("each_server")
 
 
 @pytest.mark.parametrize(
@@ -69,10 +72,10 @@ JUNK = [
 INLINE_JUNK = [
     b'SET a "b\r\n',
     b"'\r\n",
-    b"SET a 'b'c\r\n",
-    b'"a"b\r\n',
     b"PING " + b"x" * 70_000,
 ]
+QUOTES_WITHIN_WORDS = [b"SET a 'b'c\r\n", b'"a"b\r\n']
+"""Junk to Redis and to us; Valkey takes it."""
 
 
 @pytest.mark.parametrize("junk", JUNK + INLINE_JUNK, ids=lambda junk: repr(junk[:24]))
@@ -81,6 +84,13 @@ def test_protocol_errors_are_answered_in_the_same_words_and_close(both: Both, ju
     behind = pipeline("SET a 1") if len(junk) < 1000 else b""
     assert b"+PONG\r\n-ERR Protocol error: " in both(before + junk + behind, end=b"")
     assert b"$-1\r\n" in both(pipeline("GET a"))
+
+
+@pytest.mark.parametrize("junk", QUOTES_WITHIN_WORDS, ids=repr)
+def test_quotes_within_a_word_are_a_protocol_error(proxy: ProxyProcess, cut: Cut, junk: bytes) -> None:
+    with Wire(proxy.json) as client:
+        client.send(b"PING\r\n" + junk, cut)
+        assert client.until_closed() == b"+PONG\r\n-ERR Protocol error: unbalanced quotes in request\r\n"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,9 @@ def test_protocol_errors_are_answered_in_the_same_words_and_close(both: Both, ju
         "MONITOR",
     ],
 )
-def test_a_protocol_error_comes_behind_every_reply_before_it(both: Both, before: str) -> None:
+def test_a_protocol_error_comes_behind_every_reply_before_it(both: Both, before: str, redis_executable: str) -> None:
+    if before.startswith("BLPOP") and ("redis", 8) <= servers.version(redis_executable) < ("valkey", 0):
+        pytest.skip("Redis 8 looks at what follows a blocked command when more comes")
     came = both(lines(before) + b"*x\r\n", end=b"")
     assert came.endswith(b"\r\n-ERR Protocol error: invalid multibulk length\r\n")
 
@@ -106,18 +118,22 @@ def test_nothing_behind_quit_is_looked_at(both: Both, behind: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"PING\r\n", b"SET flask_cache_k evil\r\n", b"$4\r\nPING\r\n", b"\x16\x03\x01\r\n"])
-def test_an_inline_command_behind_others_of_one_read_is_a_protocol_error_behind_their_replies(
-    proxy: ProxyProcess, line: bytes
+def test_an_inline_command_behind_others_is_a_protocol_error_behind_their_replies_in_whichever_read(
+    proxy: ProxyProcess, line: bytes, cut: Cut
 ) -> None:
     with Wire(proxy.json) as client:
-        client.send(lines("SET a 1|GET a|MULTI|GET a|EXEC") + line + pipeline("SET a 2"))
+        client.send(lines("SET a 1|GET a|MULTI|GET a|EXEC") + line + pipeline("SET a 2"), cut)
         came = client.until_closed()
     replies = b"+OK\r\n$1\r\n1\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\n1\r\n"
     assert came == replies + b"-ERR Protocol error: expected '*', got '%s'\r\n" % line[:1]
 
 
-def test_inline_commands_in_reads_of_their_own_may_stand_anywhere(proxy: ProxyProcess, cut: Cut) -> None:
-    with Wire(proxy.json) as client:
-        for sent in (pipeline("PING"), b"PING\r\n", pipeline("PING") * 2, b"PING\r\nPING\r\n"):
-            client.send(sent, cut if sent.startswith(b"*") else lambda data: [data])
-            client.replies(sent.count(b"PING"))
+def test_inline_commands_may_stand_behind_what_begins_a_conversation(both: Both, hello: bytes) -> None:
+    begun = lines("CLIENT GETNAME|SELECT 1|PING") + hello + b"SET a 1\r\nGET a\r\n"
+    both(begun + pipeline("PING") + b"PING\r\n\r\nGET a\r\n" + lines("SELECT 0|GET a"))
+
+
+@pytest.mark.parametrize("line", ["POST / HTTP/1.1", "host: a", "Host: a"])
+def test_a_line_of_http_closes_without_a_word(both: Both, line: str) -> None:
+    assert both(f"\r\n{line}\r\nSET a 1\r\n".encode(), end=b"") == b""
+    assert b"$-1\r\n" in both(pipeline("GET a"))

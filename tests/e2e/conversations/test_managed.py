@@ -142,7 +142,7 @@ def test_refusals_keep_their_place_in_a_pipeline(client: Wire, cut: Cut) -> None
         "SET other 1",
         "SET flask_cache_k {nope",
         "INCR other",
-        "STRLEN flask_cache_k",
+        "GETRANGE flask_cache_k 0 1",
         "GET other",
         "SET flask_cache_k 5",
     ]
@@ -171,9 +171,11 @@ def test_a_subscriber_may_not_use_it_in_resp2_and_may_in_resp3(client: Wire, cut
     )  # fmt: skip
     assert came.count(b"-ERR Can't execute 'set'") == 1
     assert came.count(b"-ERR flask-cache-proxy: ") == 1
-    assert b"$3\r\n[1]\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n" in came
-    assert came.endswith(b"$3\r\n[1]\r\n+OK\r\n")
-    assert came.count(b">3\r\n$7\r\nmessage\r\n") == 2
+    messages = [b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n%c\r\n" % which for which in b"xy"]
+    assert [came.count(message) for message in messages] == [1, 1]
+    for message in messages:  # the second inside EXEC's array or, later than 7.0, behind it
+        came = came.replace(message, b"")
+    assert came.endswith(b"$3\r\n[1]\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n$3\r\n[1]\r\n+OK\r\n")
 
 
 @pytest.mark.parametrize("line", ["SUBSCRIBE a", "UNSUBSCRIBE", "CLIENT REPLY OFF", "SSUBSCRIBE a", "PUNSUBSCRIBE"])

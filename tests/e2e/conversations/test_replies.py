@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from proxy.resp.writers import bulk
+from proxy.resp.encode import bulk
 from tests.e2e.conftest import RedisServer, StartProxy
 from tests.e2e.conversations.conftest import comparison
 from tests.e2e.conversations.scripted_redis import ScriptedRedis
@@ -58,7 +58,9 @@ def test_kinds_that_only_debug_produces(
 
 
 VALUE = bulk(b"!" + pickle.dumps("foo", 4))
-REDIRECTED = b"-ERR flask-cache-proxy: Redis redirected this command; a cluster is not supported as upstream\r\n"
+REDIRECTED = (
+    b"-ERR flask-cache-proxy: Redis redirected this command; a cluster needs upstream.url = redis-cluster://\r\n"
+)
 READS = {
     VALUE: b'$5\r\n"foo"\r\n',
     b"|1\r\n+ttl\r\n:1\r\n" + VALUE: b'|1\r\n+ttl\r\n:1\r\n$5\r\n"foo"\r\n',
@@ -110,12 +112,14 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scripte
             proxy.stop()
 
 
+@pytest.mark.per_client
 def test_kinds_that_no_command_of_redis_7_has(scripted: tuple[ScriptedRedis, ProxyProcess], cut: Cut) -> None:
     both = comparison(scripted[0].unix, scripted[1].json, cut)
     commands = [("ECHO", name) for name in KINDS] + [("MULTI",), *(("TYPE", name) for name in KINDS), ("EXEC",)]
     assert INSIDE in both(pipeline("HELLO 3") + b"".join(request(*words) for words in commands))
 
 
+@pytest.mark.per_client
 @pytest.mark.parametrize("number", range(len(READS)), ids=lambda number: repr([*READS][number][:16]))
 def test_what_a_read_of_a_cached_value_may_bring(
     scripted: tuple[ScriptedRedis, ProxyProcess], cut: Cut, number: int
@@ -128,6 +132,7 @@ def test_what_a_read_of_a_cached_value_may_bring(
         assert client.until_closed() == expected
 
 
+@pytest.mark.per_client
 @pytest.mark.parametrize("number", range(len(DOUBTFUL)), ids=lambda number: repr(DOUBTFUL[number]))
 def test_any_doubt_closes_behind_the_replies_before_it(
     scripted: tuple[ScriptedRedis, ProxyProcess], number: int

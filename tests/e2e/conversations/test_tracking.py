@@ -48,6 +48,17 @@ def test_keyspace_invalidations(both: Both) -> None:
     assert came.count(b"invalidate") == 3
 
 
+def test_a_refusal_uses_up_a_caching(
+    proxy: ProxyProcess, direct: redis.Redis, connect: Callable[[Address], Wire]
+) -> None:
+    """As an error does in Redis: else the next key would be cached by the client, and not tracked."""
+    client = connect(proxy.json)
+    client.send(lines("HELLO 3|CLIENT TRACKING on OPTOUT|CLIENT CACHING no|APPEND flask_cache_k x|GET a|PING"))
+    client.until(rb"-ERR flask-cache-proxy: .*PONG\r\n")
+    direct.set("a", "1")
+    client.until(rb"invalidate\r\n\*1\r\n\$1\r\na\r\n")
+
+
 def test_invalidations_by_prefix(both: Both) -> None:
     both(
         lines("HELLO 3|CLIENT TRACKING on BCAST PREFIX a PREFIX x|PING"),
@@ -74,6 +85,7 @@ def test_invalidations_inside_a_transaction(both: Both) -> None:
     )
 
 
+@pytest.mark.per_client
 def test_invalidations_can_be_redirected_to_a_resp2_client(
     proxy: ProxyProcess, direct: redis.Redis, connect: Callable[[Address], Wire]
 ) -> None:
@@ -89,6 +101,7 @@ def test_invalidations_can_be_redirected_to_a_resp2_client(
     assert reader("GET", "flask_cache_k") == b"$-1\r\n"
 
 
+@pytest.mark.per_client
 def test_a_lost_target_of_redirection_is_told(
     proxy: ProxyProcess, direct: redis.Redis, connect: Callable[[Address], Wire]
 ) -> None:

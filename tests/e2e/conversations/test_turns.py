@@ -1,4 +1,4 @@
-"""What changes the conversation itself: HELLO, SELECT, RESET, QUIT, MONITOR, CLIENT REPLY."""
+"""Commands that change the connection's state: HELLO, SELECT, RESET, QUIT, MONITOR, CLIENT REPLY."""
 
 # ruff: noqa: E501 (a conversation reads best on one line)
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import StartProxy
 from tests.e2e.conversations.conftest import Both
-from tests.e2e.conversations.scripts import Aside, Until, lines
+from tests.e2e.conversations.scripts import Aside, Until, lines, logins
 from tests.e2e.proxy_process import Address, ProxyProcess
 from tests.e2e.wire import Wire, pipeline
 
@@ -26,13 +26,15 @@ TURNS = {
     "replies off, and errors": "CLIENT REPLY|CLIENT REPLY x|CLIENT REPLY ON x|CLIENT REPLY OFF|CLIENT REPLY x|CLIENT REPLY|client reply on|PING",
     "replies off, and hello": "CLIENT REPLY OFF|HELLO 3|GET none|CLIENT REPLY ON|GET none|CLIENT REPLY SKIP|HELLO 2|GET none",
     "replies off, and subscriptions": "CLIENT REPLY OFF|SUBSCRIBE a|PUBLISH a x|UNSUBSCRIBE|PING|CLIENT REPLY ON|CLIENT REPLY SKIP|SUBSCRIBE b|PING|UNSUBSCRIBE|PING",
+    "errors of our own": "n@me|GET a|n@me x|CLIENT REPLY SKIP|n@me|n@me|GET a|CLIENT REPLY SKIP|CONFIG n@me|GET a|CLIENT REPLY OFF|n@me|GET a|"
+    "CLIENT REPLY ON|MULTI|n@me|SET a 1|EXEC|GET a|n@me|MULTI|DISCARD|n@me|MULTI|RESET|n@me|GET a",
     "a transaction half skipped": "CLIENT REPLY SKIP|MULTI|GET a|MGET a b|EXEC|MULTI|SET a 1|DISCARD",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TURNS)
 def test_replies_are_the_same(both: Both, hello: bytes, name: str) -> None:
-    assert both(hello + lines(TURNS[name]))
+    assert both(*logins(TURNS[name], hello))
 
 
 def test_monitor(both: Both, hello: bytes) -> None:
@@ -55,7 +57,7 @@ def test_quit_ends_monitor(both: Both, hello: bytes) -> None:
 def test_after_monitor_only_reset_and_quit_are_taken(proxy: ProxyProcess, connect: Callable[[Address], Wire]) -> None:
     client = connect(proxy.json)
     assert client("MONITOR") == b"+OK\r\n"
-    refused = b"-ERR flask-cache-proxy: after MONITOR only RESET and QUIT are taken\r\n"
+    refused = b"-ERR flask-cache-proxy: after MONITOR only RESET and QUIT are allowed\r\n"
     for line in ("GET flask_cache_k", "NOSUCH", "MULTI", "CLIENT REPLY OFF", "SUBSCRIBE a"):
         client.send(pipeline(line))
         assert client.until(rb"-ERR[^\r]*\r\n").endswith(refused)
@@ -74,10 +76,15 @@ def test_quit_is_silent_while_replies_are_off_and_closes(
 
 
 @pytest.mark.parametrize("line", ["CLIENT MAINT_NOTIFICATIONS on", "client capa redirect", "CLIENT CAPA"])
-def test_what_would_lead_a_client_around_us_is_unknown(both: Both, hello: bytes, line: str) -> None:
-    came = both(hello + lines(f"{line}|MULTI|{line}|EXEC|PING"))
-    assert came.count(b"-ERR unknown subcommand '") == 2
-    assert came.count(b"-EXECABORT") == 1
+def test_what_would_lead_a_client_around_us_is_unknown(
+    proxy: ProxyProcess, connect: Callable[[Address], Wire], line: str
+) -> None:
+    unknown = f"-ERR unknown subcommand '{line.split()[1]}'. Try CLIENT HELP.\r\n".encode()
+    client = connect(proxy.json)
+    client.send(pipeline("CLIENT NOSUCH", line, "MULTI", line, "EXEC", "QUIT"))
+    came = client.until_closed()
+    assert came.startswith(unknown.replace(line.split()[1].encode(), b"NOSUCH") + unknown + b"+OK\r\n" + unknown)
+    assert came.endswith(b"-EXECABORT Transaction discarded because of previous errors.\r\n+OK\r\n")
 
 
 def test_a_database_in_the_upstream_url_is_where_clients_begin(

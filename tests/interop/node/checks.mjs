@@ -36,8 +36,8 @@ export async function run(name, driver) {
   }));
   assert.deepEqual((await driver.scan(key("many*"))).sort(), upTo(200).map((number) => key(`many${number}`)).sort());
 
-  assert.deepEqual(await driver.transaction(key("tx"), '["a"]'), ["OK", '["a"]', 1]);
-  Object.assign(wrote, { [key("tx")]: '["a"]', [key("tx:count")]: "1" });
+  assert.deepEqual(await driver.transaction(key("{tx}"), '["a"]'), ["OK", '["a"]', 1]);
+  Object.assign(wrote, { [key("{tx}")]: '["a"]', [key("{tx}:count")]: "1" });
 
   await misses(driver, key);
   assert.deepEqual(await driver.messages(key("news"), upTo(20).map(String)), upTo(20).map(String));

@@ -103,7 +103,7 @@ def listen(client: redis.Redis) -> None:
 
 
 def client_side_caching(client: redis.Redis) -> None:
-    """What is read is kept until Redis says that it has changed, by Flask or by another client."""
+    """Values that were read are cached until Redis reports a change by Flask or by another client."""
     key, answer = f"{PREFIX}cached", f"answer:{PREFIX}"
 
     def by_flask(value: object) -> None:

@@ -1,4 +1,4 @@
-"""What the programs have in common: the address that they are told, and what they print as JSON in the end."""
+"""The common parts of the programs: the address in their arguments, and their JSON output at the end."""
 
 import json
 import logging

@@ -1,8 +1,8 @@
-"""A pytest plugin for redis-py's own tests: writes what became of each to `--outcomes FILE`, as JSON.
+"""A pytest plugin for redis-py's own tests: writes each test's outcome to `--outcomes FILE`, as JSON.
 
-Beside that it lets the tests alone but for two things. No connection goes to one of the ports that Redis is usually
-found on: some tests look there whatever they are told, and would empty a Redis that is not theirs. And nothing is
-traced: the suite traces every allocation, which judges nobody and doubles its time.
+It changes two things. It refuses connections to Redis' usual ports: some tests ignore their address, use these ports,
+and would empty a Redis that is not theirs. And it turns off the suite's tracing of allocations, which doubles the time
+and has no effect on outcomes.
 """
 
 import json

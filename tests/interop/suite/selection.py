@@ -1,4 +1,4 @@
-"""What of redis-py's own tests is run, and what is left out and why: every file of them is in one of the two lists."""
+"""The selection of redis-py's own tests. Each of its files is in one list: run, or omitted with the reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Part:
     at: str = "tests"
 
     def selection(self, tests: Sequence[str]) -> list[str]:
-        """What selects it, or some tests of it."""
+        """Arguments of pytest that select its tests, or only some of them."""
         return [f"--protocol={self.protocol}", *(tests or [f"{self.at}/test_{file}.py" for file in self.files])]
 
 

@@ -113,7 +113,7 @@ func several(ctx context.Context, client *redis.Client) {
 }
 
 func transaction(ctx context.Context, client *redis.Client) {
-	key, raw := prefix+"tx", "raw:tx:"+prefix
+	key, raw := prefix+"{tx}", "raw:{tx}:"+prefix // one slot, for clusters
 	replies, err := client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Set(ctx, key, `["a"]`, time.Minute)
 		pipe.Get(ctx, key)

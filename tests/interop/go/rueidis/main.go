@@ -1,5 +1,6 @@
 // A rueidis producer at its ordinary work, through the proxy whose address is its first argument: what its goroutines
 // ask is pipelined by itself, and what it reads may be cached in the program until Redis says that it has changed.
+// Its second argument is the protocol. Its third, `single`, makes it an ordinary client in front of a cluster.
 // Prints what it wrote and saw as JSON; exits with 1 where anything is not as it should be.
 package main
 
@@ -29,7 +30,11 @@ func main() {
 	defer cancel()
 	prefix = "flask_cache_rueidis" + os.Args[2] + ":"
 	resp2 := os.Args[2] == "2"
-	client := connect(rueidis.ClientOption{AlwaysRESP2: resp2, DisableCache: resp2, OnInvalidations: note})
+	single := len(os.Args) > 3 && os.Args[3] == "single"
+	cacheless := resp2 || single
+	client := connect(rueidis.ClientOption{
+		AlwaysRESP2: resp2, DisableCache: cacheless, ForceSingleClient: single, OnInvalidations: note,
+	})
 	defer client.Close()
 
 	producers(ctx, client)
@@ -37,7 +42,7 @@ func main() {
 	errorsAreErrors(ctx, client)
 	dedicated(ctx, client)
 	subscribe(ctx, client)
-	if !resp2 {
+	if !cacheless {
 		changedByFlask(ctx, client)
 		changedByAnother(ctx, client)
 		severalCached(ctx, client)

@@ -1,0 +1,1 @@
+"""Arrays and frames of numpy, pandas and Arrow, read from their pickles without these libraries."""

@@ -1,0 +1,1 @@
+"""Payloads: JSON and msgpack bytes <-> a tree of plain values."""

@@ -1,0 +1,1 @@
+"""Payload tree -> pickle, without importing the classes that the pickle names."""

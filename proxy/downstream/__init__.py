@@ -1,0 +1,1 @@
+"""A client's connection: an asyncio shell around a session."""

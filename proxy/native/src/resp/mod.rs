@@ -1,0 +1,12 @@
+#[cfg(feature = "python")]
+pub mod canonical;
+#[cfg(feature = "python")]
+pub mod encode;
+#[cfg(feature = "python")]
+pub mod headers;
+#[cfg(feature = "python")]
+pub mod reply_framer;
+#[cfg(feature = "python")]
+pub mod reply_splitter;
+#[cfg(feature = "python")]
+pub mod rest_of_command;

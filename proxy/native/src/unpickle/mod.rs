@@ -1,0 +1,17 @@
+pub mod cycles;
+pub mod dict;
+pub mod instances;
+pub mod known_classes;
+pub mod machine;
+pub mod node;
+pub mod object_opcodes;
+pub mod opcodes;
+pub mod python2;
+pub mod recognised;
+pub mod responses;
+pub mod rests;
+pub mod scalar_opcodes;
+pub mod shared;
+pub mod symbols;
+pub mod text_literals;
+pub mod timezones;

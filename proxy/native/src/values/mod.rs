@@ -1,0 +1,7 @@
+pub mod base64;
+pub mod bigint;
+pub mod dates;
+pub mod decimal;
+pub mod glob;
+pub mod iso;
+pub mod tags;

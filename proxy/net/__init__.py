@@ -1,0 +1,1 @@
+"""Networking below the event loop: listeners, accepting, TLS, closing, IPC."""

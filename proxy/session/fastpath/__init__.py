@@ -1,0 +1,1 @@
+"""The short way for the usual requests and replies."""

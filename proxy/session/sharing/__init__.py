@@ -1,0 +1,20 @@
+"""A conversation whose link is shared with other clients, until the client needs a connection of its own.
+
+Theory. On a shared connection, one reply too many or too few would cross clients, and so would any state. So only
+whole requests are written, of commands that bring exactly one reply, leave no state and do not block: those *travel*
+(`Command.travels`). `sharing` answers the requests that would change the connection, in their usual forms. Everything
+else *pins* its client: it waits until no reply is outstanding, and then for a connection of the client's own.
+
+`outbox` decides this when a request is about to be written. So all refusals come first, and pin nobody. Only a large
+request pins before its keys are looked at, because its arguments are freed while it is handled.
+
+The state of a connection, as the client sees it, is known for sure: its protocol, its name, its library. Only requests
+that are answered here change it, and a change of the protocol waits until no reply is outstanding. A connection of the
+client's own is given that state before its first request. Later requests take the usual way, and nothing of this
+package is left.
+"""
+
+from proxy.session.sharing.outbox import Shared, SharedOutbox
+from proxy.session.sharing.sharing import MOST_ARGUMENTS, MOST_BYTES, Sharing, is_large
+
+__all__ = ["MOST_ARGUMENTS", "MOST_BYTES", "Shared", "SharedOutbox", "Sharing", "is_large"]

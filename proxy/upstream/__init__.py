@@ -1,0 +1,1 @@
+"""Connections to Redis: dialing, links, the proxy's own queries, Sentinel, the embedded server."""
