@@ -11,7 +11,7 @@ from proxy.policy import Rule
 from proxy.resp import encode
 from proxy.session import error_texts
 from proxy.session.counters import Tally
-from proxy.session.expected_replies import Entry, MustFail, Poison, StateChange, Step
+from proxy.session.expected_replies import Again, Entry, MustFail, Opening, Poison, Setup, StateChange, Step
 from proxy.session.lane import Last, Ready
 from proxy.session.refusals import Reason
 from proxy.session.reporter import Reporter
@@ -28,6 +28,7 @@ _REFUSAL_STEPS: Final = 9
 """Steps of the budget that a refusal costs more than a forwarded request."""
 NO_RESP: Final = "protocol"
 """The name for the counters where the bytes exceed no limit."""
+_AGAIN: Final = Again(error_texts.NOT_AGAIN)
 _TOO_MUCH_QUEUED: Final = Poison(encode.error(error_texts.MULTI_IS_FULL))
 STATE_CHANGES: Final = {step: StateChange(step) for step in Step}
 _MULTI: Final = STATE_CHANGES[Step.MULTI]
@@ -72,6 +73,13 @@ class Outbox:
         self._conversation.owe(self._lane, entry, 1, delivered)
         self._conversation.pending_bytes += entry.size
         self.pieces.append(raw)
+
+    def open(self, setup: Iterable[Opening], again: Iterable[bytes]) -> None:
+        """Begin a second connection: with the proxy's own commands, and those that it has answered for the first."""
+        for opening in setup:
+            self.owe(opening.raw, Setup(opening.refused))
+        for raw in again:
+            self.owe(raw, _AGAIN)
 
     def takes_reply(self) -> bool:
         """Whether the client wants the reply to the next command. The call uses up a SKIP."""

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.policy import Policy
-from proxy.resp import FramingError, Request, encode
+from proxy.resp import FramingError, Request, RequestParser, encode
 from proxy.session import error_texts
 from proxy.session.auth import Gate
-from proxy.session.cluster import Cluster
+from proxy.session.cluster import Cluster, Lanes
 from proxy.session.counters import Tally
 from proxy.session.effects import Close, CommandInfo, Converted, Effects, Half, LaneBytes
 from proxy.session.expected_replies import Blocking, Entry, Opening
@@ -25,7 +25,7 @@ from proxy.session.sharing import Shared, Sharing
 from proxy.session.slots import SlotMap
 from proxy.session.state import Conversation, Ended, Relinking
 from proxy.session.turn_budget import TurnBudget
-from proxy.session.ways import Way, own_way, shared_way, way_to_cluster
+from proxy.session.ways import way_of
 
 _NOTHING: Final = Effects(flows=True)
 
@@ -65,7 +65,7 @@ class Session:
         self._gate = gate
         self._cluster: Cluster | None = None
         self._sharing: Sharing | None = None
-        self._requests = self._request_half(policy, own_way(policy, self._conversation, self._budget, tally))
+        self._requests = self._request_half(policy)
         self._replies = ReplyHalf(self._budget, self._conversation, tally)
         self._closed = False
         self.owed: Runs[Entry] = self._conversation.home.owed
@@ -74,8 +74,11 @@ class Session:
         """The replies that the client is owed, in order. For the hot path, as `owed`."""
         self._open_fast_path()
 
-    def _request_half(self, policy: Policy, way: Way) -> RequestHalf:
-        return RequestHalf(policy, self._budget, self._conversation, self._gate, self._tally, way)
+    def _request_half(self, policy: Policy, parser: RequestParser | None = None) -> RequestHalf:
+        """For the way that the links are. `parser`: that of the way before."""
+        conversation, budget, tally = self._conversation, self._budget, self._tally
+        way = way_of(policy, conversation, budget, tally, self._cluster, self._sharing, parser)
+        return RequestHalf(policy, budget, conversation, self._gate, tally, way)
 
     def _open_fast_path(self) -> None:
         replies = self._replies.path
@@ -110,12 +113,17 @@ class Session:
         `wants_password`: Redis needs a password from the client. Redis' limits for strangers then apply.
         `slots`: the cluster's map; None: a plain Redis. `home`: the node that lane 0 is connected to; it is of `slots`.
         `announce`: the `host:port` that CLUSTER SLOTS names, for clients that ask; empty: they get an error.
-        `shared`: the link is shared with other clients, and has had its setup.
+        `shared`: links are shared with other clients, and have had their setup. On a cluster, no lane is connected yet.
         """
+        if shared is not None:
+            self._sharing = Sharing(self._conversation, self._tally, shared, self._gate)
         if slots is not None:
-            self._join(slots, home, announce, setup)
-        elif shared is not None:
-            self._share(shared)
+            self._join(Lanes(self._conversation, slots, home, is_connected=shared is None), announce)
+        if self._sharing is not None or self._cluster is not None:
+            self._requests = self._request_half(self._requests.policy)
+            self._open_fast_path()
+        if self._cluster is not None:
+            self._cluster.mailbox.open(setup)
         self._requests.begin(setup, wants_password=wants_password)
         return self._effects()
 
@@ -209,18 +217,11 @@ class Session:
 
     # -- events of a cluster ---------------------------------------------------------------------------
 
-    def _join(self, slots: SlotMap, home: str, announce: str, setup: tuple[Opening, ...]) -> None:
+    def _join(self, lanes: Lanes, announce: str) -> None:
         """Begin as a conversation with a cluster. Nothing has been said yet."""
-        policy, tally = self._requests.policy, self._tally
-        cluster = Cluster(self._conversation, self._budget, tally, slots, home, announce)
-        cluster.mailbox.setup = setup
-        self._replies = ReplyHalf(self._budget, self._conversation, tally, cluster)
-        self._requests = self._request_half(
-            policy, way_to_cluster(policy, self._conversation, self._budget, tally, cluster)
-        )
-        cluster.router.has_gate = lambda: self._gate is not None
-        self._cluster = cluster
-        self._open_fast_path()
+        conversation, tally, has_gate = self._conversation, self._tally, lambda: self._gate is not None
+        self._cluster = Cluster(conversation, tally, lanes, announce, has_gate)
+        self._replies = ReplyHalf(self._budget, conversation, tally, self._cluster)
 
     def go_on_with_lane(self, lane: int) -> Effects:
         """Handle the bytes of a lane that `take_lane` has left."""
@@ -280,23 +281,19 @@ class Session:
 
     # -- events of a shared link -----------------------------------------------------------------------
 
-    def _share(self, shared: Shared) -> None:
-        """Begin as a conversation on a link that clients share. Nothing has been said yet."""
-        policy, conversation, budget, tally = self._requests.policy, self._conversation, self._budget, self._tally
-        self._sharing = Sharing(conversation, budget, tally, shared, self._gate)
-        self._requests = self._request_half(policy, shared_way(policy, conversation, budget, tally, self._sharing))
-        self._open_fast_path()
-
     def relinked(self, setup: tuple[Opening, ...] = (), greeting: bytes = b"") -> Effects:
         """The link was changed, after an effect `relink`. Nothing has been written to the new one.
 
         If the client has a connection of its own now, `setup` is sent first, and again after a RESET. If the link has
         another protocol, `greeting` is its reply to HELLO. An error to HELLO 3 means that the protocol stays.
+        On a cluster, all lanes are closed, and those that are dialed from now on are such links.
         """
         sharing, wait = self._sharing, self._conversation.wait
         if sharing is not None and isinstance(wait, Relinking):
-            if sharing.changes_protocol:
-                sharing.outbox.relinked(greeting)
+            if self._cluster is not None:
+                self._cluster.lanes.close_all()
+            if sharing.change.changes_protocol:
+                sharing.change.done(greeting)
             else:
                 self._leave_shared(sharing, setup, wait.request)
         return self._later()
@@ -304,11 +301,10 @@ class Session:
     def _leave_shared(self, sharing: Sharing, setup: tuple[Opening, ...], request: Request) -> None:
         """Go on as any other conversation. The request that waits is the first."""
         conversation, old = self._conversation, self._requests
-        marks = conversation.marks
-        way = own_way(old.policy, conversation, self._budget, self._tally, old.parser)
-        self._requests = self._request_half(old.policy, way)
-        self._sharing, conversation.marks = None, marks  # the client stays logged in
-        self._requests.begin_again(setup, sharing.outbox.again, request)
+        self._sharing, marks = None, conversation.marks
+        self._requests = self._request_half(old.policy, old.parser)
+        conversation.marks = marks  # the client stays logged in
+        self._requests.begin_again(setup, sharing.change.again, request)
         self._open_fast_path()
 
     # -- state -----------------------------------------------------------------------------------------
@@ -445,6 +441,6 @@ class Session:
         self._conversation, self._tally = Conversation(), Tally()
         self.due = self._conversation.owed
         policy = self._requests.policy
-        self._requests = self._request_half(policy, own_way(policy, self._conversation, self._budget, self._tally))
+        self._requests = self._request_half(policy)
         self._replies = ReplyHalf(self._budget, self._conversation, self._tally)
         self._open_fast_path()

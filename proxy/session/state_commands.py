@@ -24,7 +24,6 @@ from proxy.session.auth import (
 )
 from proxy.session.expected_replies import (
     PASS,
-    Again,
     Entry,
     Hello,
     Login,
@@ -40,7 +39,6 @@ from proxy.session.outbox import POISON, PROBE, STATE_CHANGES, Outbox
 from proxy.session.refusals import Reason
 from proxy.session.state import Barrier, Conversation, Ended
 
-_AGAIN: Final = Again(error_texts.NOT_AGAIN)
 _INVALID_LOGIN: Final = encode.command(b"AUTH", b"")
 _REPLY_ON: Final = encode.command(b"CLIENT", b"REPLY", b"ON")
 _WITH_PUSHES: Final = 3
@@ -109,9 +107,8 @@ class StateCommands:
     def begin_again(self, setup: tuple[Opening, ...], again: list[bytes]) -> None:
         """Open a second connection, as `begin`. `again`: commands that the client has sent and the proxy answered."""
         self.setup = setup
-        self.send_setup()
-        for raw in again:
-            self._outbox.owe(raw, _AGAIN)
+        self._conversation.setup_done = not setup
+        self._outbox.open(setup, again)
 
     def is_allowed_before_login(self, command: Command | None) -> bool:
         """Whether a client may send this command before it has given our password. If not, it has been answered."""

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from proxy.policy import Policy
 from proxy.resp import RequestParser
-from proxy.session.cluster import Cluster, Router
+from proxy.session.cluster import Cluster, Mailbox, Router
 from proxy.session.counters import Tally
 from proxy.session.fastpath.lane_requests import LaneRequests
 from proxy.session.fastpath.requests import RequestPath
-from proxy.session.fastpath.shared_requests import SharedRequests
+from proxy.session.fastpath.shared_requests import SharedLaneRequests, SharedRequests
 from proxy.session.outbox import Outbox
-from proxy.session.sharing import Sharing
+from proxy.session.sharing import SharedMailbox, SharedOutbox, SharedRouter, Sharing
 from proxy.session.state import Conversation
 from proxy.session.turn_budget import TurnBudget
 
@@ -21,34 +21,33 @@ class Way(NamedTuple):
     parser: RequestParser
     outbox: Outbox
     path: RequestPath
-    router: Router | Sharing | None = None
+    router: Router | Sharing | SharedRouter | None = None
     """Answers and aims requests; None: there is one way, and each request may take it."""
 
 
-def own_way(
+def way_of(
     policy: Policy,
     conversation: Conversation,
     budget: TurnBudget,
     tally: Tally,
-    parser: RequestParser | None = None,
+    cluster: Cluster | None,
+    sharing: Sharing | None,
+    parser: RequestParser | None,
 ) -> Way:
-    """By a connection of the client's own. `parser`: that of the way before."""
+    """The way for such links. `parser`: that of the way before; it has requests that wait."""
     parser = parser or RequestParser(policy.limits.request)
-    outbox = Outbox(conversation, budget, tally)
-    return Way(parser, outbox, RequestPath(policy, parser, conversation, budget, tally, outbox))
-
-
-def way_to_cluster(
-    policy: Policy, conversation: Conversation, budget: TurnBudget, tally: Tally, cluster: Cluster
-) -> Way:
-    """To the nodes of a cluster."""
-    parser = RequestParser(policy.limits.request)
-    path = LaneRequests(policy, parser, conversation, budget, tally, cluster)
-    return Way(parser, cluster.mailbox, path, cluster.router)
-
-
-def shared_way(policy: Policy, conversation: Conversation, budget: TurnBudget, tally: Tally, sharing: Sharing) -> Way:
-    """By a connection that clients share."""
-    parser = RequestParser(policy.limits.request)
-    path = SharedRequests(policy, parser, conversation, budget, tally, sharing)
-    return Way(parser, sharing.outbox, path, sharing)
+    parts = conversation, budget, tally
+    common = policy, parser, *parts
+    if cluster is not None:
+        mailbox: Mailbox
+        if sharing is None:
+            cluster.use(mailbox := Mailbox(*parts, cluster.lanes, cluster.trouble))
+            return Way(parser, mailbox, LaneRequests(*common, cluster), cluster.router)
+        cluster.use(mailbox := SharedMailbox(*parts, cluster.lanes, cluster.trouble, sharing.change))
+        path = SharedLaneRequests(*common, cluster, sharing.change)
+        return Way(parser, mailbox, path, SharedRouter(sharing, cluster.router))
+    outbox: Outbox
+    if sharing is None:
+        return Way(parser, outbox := Outbox(*parts), RequestPath(*common, outbox))
+    outbox = SharedOutbox(*parts, sharing.change)
+    return Way(parser, outbox, SharedRequests(*common, outbox, sharing.change), sharing)

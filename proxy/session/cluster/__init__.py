@@ -7,6 +7,8 @@ follows MOVED and ASK, and `one_node` answers the client's questions about the c
 
 from proxy.session.cluster.cluster import Cluster
 from proxy.session.cluster.entries import ClusterEntry
+from proxy.session.cluster.lanes import Lanes
+from proxy.session.cluster.mailbox import Mailbox
 from proxy.session.cluster.router import Router
 
-__all__ = ["Cluster", "ClusterEntry", "Router"]
+__all__ = ["Cluster", "ClusterEntry", "Lanes", "Mailbox", "Router"]

@@ -1,5 +1,6 @@
 """A conversation's part of a cluster: the lanes, the trouble, and the ways of requests and replies, tied together."""
 
+from collections.abc import Callable
 from typing import Final
 
 from proxy.resp import ReplyFramer
@@ -16,7 +17,6 @@ from proxy.session.effects import Effects
 from proxy.session.expected_replies import Blocking, Setup, StateChange, Step
 from proxy.session.slots import SlotMap
 from proxy.session.state import Conversation
-from proxy.session.turn_budget import TurnBudget
 
 _ENDS_MULTI: Final = frozenset({Step.EXEC, Step.DISCARD})
 _CUT: Final = "a node was lost in the middle of its reply"
@@ -25,28 +25,46 @@ _CUT: Final = "a node was lost in the middle of its reply"
 class Cluster:
     """See the module. Its caller settles both halves after each event."""
 
-    __slots__ = ("_conversation", "_delivery", "_redirects", "lanes", "mailbox", "paused", "router", "trouble")
+    __slots__ = (
+        "_announce",
+        "_conversation",
+        "_delivery",
+        "_has_gate",
+        "_redirects",
+        "_tally",
+        "lanes",
+        "mailbox",
+        "paused",
+        "router",
+        "trouble",
+    )
 
     def __init__(
         self,
         conversation: Conversation,
-        budget: TurnBudget,
         tally: Tally,
-        slots: SlotMap,
-        home: str,
+        lanes: Lanes,
         announce: str,
+        has_gate: Callable[[], bool],
     ) -> None:
-        """`home`: the node that lane 0 is connected to. `announce`: see `Session.start`."""
+        """`announce`: see `Session.start`. `has_gate`: see Router."""
         self._conversation = conversation
-        self.lanes = Lanes(conversation, slots, home)
+        self._tally = tally
+        self._announce = announce
+        self._has_gate = has_gate
+        self.lanes = lanes
         self.trouble = Trouble(conversation)
-        self.mailbox = Mailbox(conversation, budget, tally, self.lanes, self.trouble)
-        self.router = Router(conversation, self.lanes, self.mailbox, announce)
-        self._delivery = delivery = Delivery(conversation)
-        self._redirects = Redirects(conversation, delivery, self.lanes, self.mailbox.transaction, self.trouble, tally)
-        conversation.on_error = self._redirects.take
+        self._delivery = Delivery(conversation)
         self.paused: list[NodeLane] = []
         """Lanes that may have to be paused or resumed."""
+
+    def use(self, mailbox: Mailbox) -> None:
+        """Write requests by this mailbox from now on. It must be called first. Nothing is outstanding."""
+        conversation, lanes = self._conversation, self.lanes
+        self.mailbox = mailbox
+        self.router = Router(conversation, lanes, mailbox, self._announce, self._has_gate)
+        self._redirects = Redirects(conversation, self._delivery, lanes, mailbox.transaction, self.trouble, self._tally)
+        conversation.on_error = self._redirects.take
 
     @property
     def delivery(self) -> Delivery:

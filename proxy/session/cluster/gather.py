@@ -28,6 +28,11 @@ class Verdict:
         self._then(is_accepted)
 
 
+ACCEPTED: Final = Verdict()
+ACCEPTED.is_accepted = True
+"""That of a command which the proxy has answered."""
+
+
 class How(Enum):
     """The way to put replies together. The first error wins always."""
 

@@ -91,15 +91,15 @@ class Lanes:
         "written",
     )
 
-    def __init__(self, conversation: Conversation, slots: SlotMap, home: str) -> None:
-        """`home`: the node that lane 0 is connected to."""
+    def __init__(self, conversation: Conversation, slots: SlotMap, home: str, *, is_connected: bool = True) -> None:
+        """`home`: the node of the home lane. `is_connected`: lane 0 is connected to it; else no lane is."""
         self._conversation = conversation
         self._last = 0
-        first = NodeLane(conversation, 0, home, Phase.READY)
+        first = NodeLane(conversation, 0, home, Phase.READY) if is_connected else self._make(home)
         self.home = conversation.home = first
         """The lane for requests that any node can answer."""
-        conversation.lanes[:] = [first]
-        self.by_number: dict[int, NodeLane] = {0: first}
+        conversation.lanes[:] = [first] if is_connected else []
+        self.by_number: dict[int, NodeLane] = {0: first} if is_connected else {}
         """All lanes that are not lost and not new."""
         self._by_address: dict[str, NodeLane] = {home: first}
         self._detours: list[NodeLane] = []
@@ -267,6 +267,11 @@ class Lanes:
         if lane.phase is not Phase.NEW:
             self.hang_ups.append(lane.number)
         self.lose(lane, b"")
+
+    def close_all(self) -> None:
+        """Close all lanes. Nothing is outstanding. The next requests open new ones."""
+        for lane in tuple(self.by_number.values()):
+            self.close(lane)
 
     def lose(self, lane: NodeLane, why: bytes) -> None:
         """A lane is lost. The next request to its node opens another.

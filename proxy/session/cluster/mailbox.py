@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from proxy.resp import encode
 from proxy.session import error_texts
 from proxy.session.cluster.entries import Echo, First, Page, Part, Slice, Stream, Streamed, Watched
-from proxy.session.cluster.gather import Gather, How, Verdict, arguments, each_argument
+from proxy.session.cluster.gather import ACCEPTED, Gather, How, Verdict, arguments, each_argument
 from proxy.session.cluster.kept import Sent
 from proxy.session.cluster.lanes import Lanes, Mail, NodeLane
 from proxy.session.cluster.routes import (
@@ -26,6 +26,7 @@ from proxy.session.cluster.routes import (
     ToStream,
     ToUnwatch,
     ToWatch,
+    kind_of,
 )
 from proxy.session.cluster.runs_of_keys import Run, by_slot, in_turns, run_ends
 from proxy.session.cluster.transaction import Transaction
@@ -53,7 +54,7 @@ class _Remembered(NamedTuple):
 class Mailbox(Outbox):
     """See the module."""
 
-    __slots__ = ("_held", "_lanes", "_remembered", "_route", "_trouble", "setup", "transaction")
+    __slots__ = ("_held", "_lanes", "_remembered", "_route", "_setup", "_trouble", "transaction")
 
     def __init__(
         self, conversation: Conversation, budget: TurnBudget, tally: Tally, lanes: Lanes, trouble: Trouble
@@ -61,12 +62,13 @@ class Mailbox(Outbox):
         """No request written."""
         super().__init__(conversation, budget, tally)
         self._lanes = lanes
+        if lanes.home.number:
+            self.pieces = []  # the bytes of lane 0 only leave by this way
         self._trouble = trouble
         self._route: Route = HOME
         self._held: list[tuple[Route, bytes, Entry, bool]] = []
         self._remembered: list[_Remembered] = []
-        self.setup: tuple[Opening, ...] = ()
-        """The proxy's own commands, which each lane gets first."""
+        self._setup: tuple[Opening, ...] = ()
         self.transaction = Transaction(conversation, lanes)
         lanes.openings = self._openings
 
@@ -74,6 +76,11 @@ class Mailbox(Outbox):
     def memory(self) -> int:
         """Bytes of requests that are held, and of commands that later lanes will get."""
         return sum(len(each[1]) for each in self._held) + sum(len(each.raw) for each in self._remembered)
+
+    def open(self, setup: Iterable[Opening], again: Iterable[bytes] = ()) -> None:
+        """Let each lane that is opened from now on begin with these commands. See Outbox."""
+        self._setup = tuple(setup)
+        self._remembered = [_Remembered(kind_of(arguments(raw)), raw, ACCEPTED) for raw in again]
 
     def aim(self, route: Route) -> None:
         """Say where the next request goes."""
@@ -196,7 +203,7 @@ class Mailbox(Outbox):
         self._remembered = kept + self._remembered[at if is_accepted else at + 1 :]
 
     def _openings(self) -> list[Mail]:
-        ours = [Mail(opening.raw, Setup(opening.refused)) for opening in self.setup]
+        ours = [Mail(opening.raw, Setup(opening.refused)) for opening in self._setup]
         return ours + [Mail(each.raw, Echo(each.verdict)) for each in self._remembered]
 
     # -- in parts --------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from proxy.session.cluster.routes import (
     ToStream,
     ToUnwatch,
     ToWatch,
+    kind_of,
 )
 from proxy.session.cluster.runs_of_keys import how_of, lacks_value, runs_of
 from proxy.session.effects import CommandInfo
@@ -67,16 +68,20 @@ _ALL_NODES: Final = "it acts on all nodes of the cluster, and a transaction is o
 class Router:
     """See the module. `answers` and `aim` return True if the request needs nothing more."""
 
-    __slots__ = ("_announce", "_conversation", "_lanes", "_mailbox", "has_gate")
+    __slots__ = ("_announce", "_conversation", "_has_gate", "_lanes", "_mailbox")
 
-    def __init__(self, conversation: Conversation, lanes: Lanes, mailbox: Mailbox, announce: str) -> None:
-        """`announce`: the `host:port` by which clients know the proxy; empty: there is none."""
+    def __init__(
+        self, conversation: Conversation, lanes: Lanes, mailbox: Mailbox, announce: str, has_gate: Callable[[], bool]
+    ) -> None:
+        """`announce`: the `host:port` by which clients know the proxy; empty: there is none.
+
+        `has_gate`: whether the proxy checks the passwords of clients itself.
+        """
         self._conversation = conversation
         self._lanes = lanes
         self._mailbox = mailbox
         self._announce = announce
-        self.has_gate: Callable[[], bool] = bool
-        """Whether the proxy checks the passwords of clients itself."""
+        self._has_gate = has_gate
 
     # -- requests that go nowhere ----------------------------------------------------------------------
 
@@ -88,7 +93,7 @@ class Router:
             self._mailbox.reply(encode.error(error_texts.not_for_subscribers(command.name)))
             return True
         logs_in = command.turn is Turn.AUTH or (command.turn is Turn.HELLO and has_login(args))
-        if logs_in and not self.has_gate():
+        if logs_in and not self._has_gate():
             self._refuse(command, _LOGIN)
         elif command.spread is Spread.TOPOLOGY:
             self._answer_topology(command, request)
@@ -198,8 +203,7 @@ class Router:
         if command.turn is Turn.HELLO and self._conversation.owed.size and not self._mailbox.transaction.is_open:
             self._conversation.wait = Barrier(request)  # an earlier request may be sent again, on a lane that is new
             return True
-        detail = request.args[2].upper() if command.name == b"CLIENT|SETINFO" and len(request.args) > 2 else b""
-        return self._everywhere(command, ToEvery(command.name + detail))
+        return self._everywhere(command, ToEvery(kind_of(request.args)))
 
     def _reset(self, _command: Command, _request: Request) -> bool:
         self._mailbox.aim(ToReset())

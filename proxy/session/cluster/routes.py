@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from proxy.commands import find
 from proxy.session.cluster.gather import How
 from proxy.session.cluster.kept import NO_SLOT
 
@@ -79,3 +80,10 @@ class ToUnwatch(NamedTuple):
 
 Route = ToHome | ToSlot | ToRuns | ToMasters | ToStream | ToScan | ToEvery | ToReset | ToWatch | ToUnwatch
 HOME = ToHome()
+
+
+def kind_of(args: list[bytes]) -> bytes:
+    """The kind of a command that goes to every lane: its name, and the attribute that CLIENT SETINFO sets."""
+    row = find(args)
+    name = b"" if row is None else row.name
+    return name + args[2].upper() if name == b"CLIENT|SETINFO" and len(args) > 2 else name

@@ -13,9 +13,8 @@ from proxy.session.auth import OK, Gate, has_login, hello_name, without_login
 from proxy.session.counters import Tally
 from proxy.session.effects import CommandInfo, Effects
 from proxy.session.lane import Last
-from proxy.session.sharing.outbox import Shared, SharedOutbox
+from proxy.session.sharing.link_change import LinkChange, Shared
 from proxy.session.state import Conversation, Ended
-from proxy.session.turn_budget import TurnBudget
 
 MOST_ARGUMENTS: Final = 1000
 """Arguments of a request that travels. Redis takes long for more, and the other clients would wait."""
@@ -42,29 +41,27 @@ def _is_plain(name: bytes) -> bool:
 class Sharing:
     """See the module. `answers` and `aim` return True if the request needs nothing more, as those of a cluster do."""
 
-    __slots__ = ("_conversation", "_shared", "gate", "outbox")
+    __slots__ = ("_conversation", "_shared", "change", "gate")
 
-    def __init__(
-        self, conversation: Conversation, budget: TurnBudget, tally: Tally, shared: Shared, gate: Gate | None
-    ) -> None:
+    def __init__(self, conversation: Conversation, tally: Tally, shared: Shared, gate: Gate | None) -> None:
         """`gate`: checks the client's password; None: Redis would."""
         self._conversation = conversation
         self._shared = shared
         self.gate = gate
-        self.outbox = SharedOutbox(conversation, budget, tally, shared)
+        self.change = LinkChange(conversation, tally, shared)
 
     def answers(self, command: Command, request: Request) -> bool:
         """Say whether the request may be written. Whether it has an answer of ours is asked after the guard."""
         if command.travels:
-            self.outbox.aim_freely()
+            self.change.aim_freely()
         else:
-            self.outbox.aim(request, command.pin)
+            self.change.aim(request, command.pin)
         return False
 
     def aim(self, command: Command, request: Request) -> bool:
         """Answer a request that would change the connection. False: handle it as on an own connection."""
         if is_large(request):
-            self.outbox.pin(request, Pin.LARGE)
+            self.change.pin(request, Pin.LARGE)
             return True
         answer = _ANSWERS.get(command.name)
         return answer is not None and answer(self, request)
@@ -72,59 +69,54 @@ class Sharing:
     def aim_unknown(self, name: bytes, request: Request, info: CommandInfo | None) -> bool:
         """As `aim`, for a command that the table does not have. In place of one of CLUSTER, a harmless one is sent."""
         if is_large(request):
-            self.outbox.pin(request, Pin.LARGE)
+            self.change.pin(request, Pin.LARGE)
             return True
         if name.startswith(b"CLUSTER|"):
-            self.outbox.aim_freely()
+            self.change.aim_freely()
         else:
-            self.outbox.aim(request, Pin.UNKNOWN)
+            self.change.aim(request, Pin.UNKNOWN)
         return False
-
-    @property
-    def changes_protocol(self) -> bool:
-        """Requests wait for a shared link of another protocol, not for a connection of the client's own."""
-        return self.outbox.changes_protocol
 
     def fill(self, effects: Effects) -> None:
         """Add what the caller does not know yet."""
-        effects.relink, self.outbox.due = self.outbox.due, None
+        effects.relink, self.change.due = self.change.due, None
 
     # -- answers ---------------------------------------------------------------------------------------
 
     def _hello(self, request: Request) -> bool:
-        """The check of the password is that of an own connection. The outbox then answers."""
+        """The check of the password is that of an own connection. `change` then answers."""
         if self._is_usual_hello(request.args):
-            self.outbox.aim(request, None)
+            self.change.aim(request, None)
         return False
 
     def _is_usual_hello(self, args: list[bytes]) -> bool:
         if len(args) > 1 and args[1] not in _VERSIONS:
             return False
-        if self.outbox.greeting.startswith(b"-") and len(args) != 2:
+        if self.change.greeting.startswith(b"-") and len(args) != 2:
             return False  # Redis' error may show the arguments
         if self.gate is None and has_login(args):
             return False
         return without_login(args).wrong is None and _is_plain(hello_name(args) or b"")
 
     def _reset(self, request: Request) -> bool:
-        conversation, outbox = self._conversation, self.outbox
-        if len(request.args) > 1 or outbox.greeting.startswith(b"-"):  # Redis has RESET since 6.2
+        conversation, change = self._conversation, self.change
+        if len(request.args) > 1 or change.greeting.startswith(b"-"):  # Redis has RESET since 6.2
             return False
         if conversation.protocol == 2:
             self._answer_reset()
         else:
-            outbox.aim(request, None)
-            outbox.change_protocol(2, self._reset_in)
+            change.aim(request, None)
+            change.change_protocol(2, self._reset_in)
         return True
 
     def _reset_in(self, greeting: bytes) -> None:
-        self.outbox.use(2, greeting)
+        self.change.use(2, greeting)
         self._answer_reset()
 
     def _answer_reset(self) -> None:
         self._conversation.client_name = b""
         self._conversation.not_admitted = self.gate is not None and not self.gate.is_open
-        self.outbox.reply(_RESET)
+        self.change.reply(_RESET)
 
     def _quit(self, _request: Request) -> bool:
         self._conversation.answer(Last(OK, "QUIT"))
@@ -137,7 +129,7 @@ class Sharing:
     def _answer(self, reply: bytes, is_usual: bool) -> bool:
         """Answer a usual form, and leave any other one to Redis."""
         if is_usual:
-            self.outbox.reply(reply)
+            self.change.reply(reply)
         return is_usual
 
     def _id(self, request: Request) -> bool:
@@ -158,12 +150,12 @@ class Sharing:
     def _set_library(self, request: Request) -> bool:
         args = request.args
         if not self._shared.knows_setinfo:
-            self.outbox.aim_freely()  # an error, which changes nothing
+            self.change.aim_freely()  # an error, which changes nothing
             return False
         option = args[2].upper() if len(args) == 4 else b""
         is_usual = option in _LIBRARY and _is_plain(args[3])
         if is_usual:
-            self.outbox.libraries[option] = args[3]
+            self.change.libraries[option] = args[3]
         return self._answer(OK, is_usual)
 
 
