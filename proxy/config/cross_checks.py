@@ -62,11 +62,6 @@ def upstream_faults(upstream: Table, url: str) -> Iterator[Fault]:
                 yield key, "is for rediss:// and rediss-cluster://; upstream.url is of another kind"
     if upstream.get("addresses") and not isinstance(target, ClusterTarget):
         yield "addresses", "is for redis-cluster://; upstream.url is of another kind"
-    if isinstance(upstream.get("connections"), int) and isinstance(target, ClusterTarget):
-        yield (
-            "connections",
-            'must be "per-client" for redis-cluster://: clients cannot share connections to a cluster yet',
-        )
 
 
 def rule_faults(rule: Table) -> Iterator[Fault]:

@@ -21,7 +21,7 @@ from proxy.upstream.link import Link
 class ClusterConnection(Connection):
     """See the module. It is the owner of its links."""
 
-    __slots__ = ("_announced", "_held", "_nodes")
+    __slots__ = ("_announced", "_cluster", "_held", "_nodes")
 
     def __init__(
         self,
@@ -35,13 +35,17 @@ class ClusterConnection(Connection):
     ) -> None:
         """See Connection. `announced`: see `Listener.announce`. Empty: the address that the client came to."""
         super().__init__(services, listener, policy, gate, number)
+        self._cluster = nodes
         self._nodes = NodeLinks(self, self._session, nodes)
         self._announced = announced
         self._held: list[bytes] = []  # replies of this turn, while more are owed
 
     async def _connected(self) -> tuple[Link, Callable[[], Effects]]:
-        announced = self._announced or local_address(self._client)
-        return self._nodes, await self._nodes.open(self._services.opening(), announced)
+        return self._nodes, await self._nodes.open(self._services.opening(), self._announcement())
+
+    def _announcement(self) -> str:
+        """See `Session.start`."""
+        return self._announced or local_address(self._client)
 
     def data_received(self, data: bytes) -> None:
         """See Reads. On the fast path, each lane gets its bytes in one piece."""

@@ -6,12 +6,12 @@ the end of the turn.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from proxy.downstream.receive_buffer import SLICE, SMALL, ReceiveBuffer
 from proxy.session import Effects
-from proxy.upstream.link import OwnLink
+from proxy.upstream.link import Link, OwnLink
 
 
 class LaneOwner(Protocol):
@@ -29,9 +29,14 @@ class LaneOwner(Protocol):
     """The connection's: carries out effects."""
     at_end_of_turn: Callable[[Callable[[], None]], None]
     """Calls a function at the end of this turn of the loop."""
+    dial: Callable[[OwnLink, str], Awaitable[None]]
+    """Connects a link to a node, `host:port`. Raises UpstreamError."""
 
     def lane_made(self, lane: "NodeLane") -> None:
-        """The lane's link is connected. `lane_ended` will follow."""
+        """The lane's own link is connected. `lane_unmade` will follow."""
+
+    def lane_unmade(self, lane: "NodeLane") -> None:
+        """The lane's own link has closed. `lane_ended` follows."""
 
     def lane_waits(self, lane: "NodeLane") -> None:
         """The lane has bytes for a turn of the loop: `NodeLane.take_turn`."""
@@ -57,29 +62,39 @@ class NodeLane:
         "_unwritten",
         "dialing",
         "full",
+        "id",
         "is_dropped",
         "link",
         "made",
         "node",
-        "number",
     )
 
-    def __init__(self, owner: LaneOwner, number: int, node: str) -> None:
-        """`number`: the session's. `node`: `host:port` as the map of slots has it."""
+    def __init__(self, owner: LaneOwner, lane: int, node: str) -> None:
+        """`lane`: the session's number of it. `node`: `host:port` as the map of slots has it."""
         self._owner = owner
         self._buffer = ReceiveBuffer(paused=False)
         self._held = False  # by the session
         self._is_lost = False
         self._unwritten: list[bytes] = []  # bytes of this turn
         self.made = False  # the link has been connected
-        self.number = number
+        self.id = lane
         self.node = node
-        self.link = OwnLink(self)
+        self.link: Link = OwnLink(self)  # not connected: it does nothing
         self.dialing: asyncio.Task[None] | None = None
         self.full = False
         """The write buffer to the node is full."""
         self.is_dropped = False
         """The session has hung up: it gets nothing more of this lane."""
+
+    async def connect(self) -> None:
+        """Connect the link. Raises UpstreamError."""
+        link = self.link = OwnLink(self)
+        await self._owner.dial(link, self.node)
+
+    @property
+    def waits_for_others(self) -> bool:
+        """The replies to other clients delay the next one of this lane."""
+        return False
 
     def link_made(self) -> None:
         """See LinkOwner."""
@@ -90,8 +105,8 @@ class NodeLane:
         """See LinkOwner. It is the hot path."""
         buffer = self._buffer
         if not (buffer.paused or buffer.size or self.is_dropped or len(data) > SMALL):
-            self._owner.take(data, self.number)
-        elif self._owner.counts(data, self.number) and not self.is_dropped:
+            self._owner.take(data, self.id)
+        elif self._owner.counts(data, self.id) and not self.is_dropped:
             buffer.add(data)
             self.adjust()
 
@@ -115,6 +130,10 @@ class NodeLane:
 
     def link_lost(self) -> None:
         """See LinkOwner."""
+        self._owner.lane_unmade(self)
+        self._end()
+
+    def _end(self) -> None:
         self._is_lost = True
         self.full = False
         self._owner.lane_ended(self, has_told_all=not self._buffer.size)
@@ -148,10 +167,18 @@ class NodeLane:
         self._buffer.due = False
         if self.is_dropped or not self._is_taken or not self._buffer.size:
             return
-        self._owner.apply(self._owner.from_upstream(self._buffer.take(SLICE), self.number))
+        self._owner.apply(self._owner.from_upstream(self._buffer.take(SLICE), self.id))
         self.adjust()
         if self._is_lost and not self._buffer.size:
             self._owner.lane_told_all(self)
+
+    def close(self) -> None:
+        """Close the link once everything is sent."""
+        self.link.close()
+
+    def abort(self) -> None:
+        """Close the link at once."""
+        self.link.abort()
 
     def drop(self) -> None:
         """Forget the bytes that wait. The session gets nothing more of this lane."""

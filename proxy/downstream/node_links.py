@@ -5,7 +5,7 @@ are dialed, written, held and dropped. The loss of one lane costs only the repli
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -61,7 +61,9 @@ class NodeLinks:
         "apply",
         "at_end_of_turn",
         "counts",
+        "dial",
         "from_upstream",
+        "lane",
         "take",
         "takes",
         "write",
@@ -73,6 +75,8 @@ class NodeLinks:
     from_upstream: Callable[[bytes, int], Effects]
     apply: Callable[[Effects], None]
     at_end_of_turn: Callable[[Callable[[], None]], None]
+    dial: Callable[[OwnLink, str], Awaitable[None]]
+    lane: Callable[[int, str], NodeLane]
 
     def __init__(self, owner: LinksOwner, session: Session, services: ClusterServices) -> None:
         self._owner = owner
@@ -91,6 +95,9 @@ class NodeLinks:
         self.from_upstream = session.from_upstream
         self.apply = owner.apply
         self.at_end_of_turn = services.end_of_turn.add
+        self.dial = services.dial
+        self.lane = partial(NodeLane, self)
+        """Makes a lane, with its number and its node."""
         self.write = self._write_home
 
     async def open(self, setup: tuple[Opening, ...], announce: str) -> Callable[[], Effects]:
@@ -111,7 +118,7 @@ class NodeLinks:
         for node in nodes:
             lane = NodeLane(self, 0, node)
             try:
-                await self._services.dial(lane.link, node)
+                await lane.connect()
             except UpstreamError as error:
                 failures.append(str(error))
             except asyncio.CancelledError:
@@ -124,8 +131,12 @@ class NodeLinks:
                 failures.append(f"{node} has closed the connection")
         raise UpstreamError(failures[0])
 
+    def begin_shared(self, lane: Callable[[int, str], NodeLane]) -> None:
+        """Begin without a lane. `lane`: see the attribute."""
+        self._is_open, self.lane = True, lane
+
     def _write_home(self, data: bytes) -> None:
-        """See Link. Lane 0 is not connected yet, so nothing comes here."""
+        """See Link. Lane 0 is not connected yet, or there is none, so nothing comes here."""
 
     def send(self, lanes: Sequence[tuple[int, bytes]]) -> int:
         """Write the bytes of lanes, at the end of this turn. Returns their number."""
@@ -138,7 +149,7 @@ class NodeLinks:
     def carry_out(self, effects: Effects) -> None:
         """Carry out the other effects on lanes."""
         for dial in effects.dials:
-            self._dial(NodeLane(self, dial.lane, dial.address))
+            self._dial(self.lane(dial.lane, dial.address))
         for number in effects.hang_ups:
             self._hang_up(number)
         for number in effects.pauses:
@@ -167,18 +178,18 @@ class NodeLinks:
     # -- dialing and hanging up ------------------------------------------------------------------------
 
     def _dial(self, lane: NodeLane) -> None:
-        self._lanes[lane.number] = lane
+        self._lanes[lane.id] = lane
         lane.dialing = self._services.start(self._connect(lane), f"dial {self._owner.number}")
         lane.dialing.add_done_callback(partial(self._dialed, lane))
 
     async def _connect(self, lane: NodeLane) -> None:
         try:
-            await self._services.dial(lane.link, lane.node)
+            await lane.connect()
         except UpstreamError as error:
             lane.dialing = None
             self._forget(lane)
             if not lane.is_dropped:
-                self._owner.apply(self._session.lane_failed(lane.number, str(error)))
+                self._owner.apply(self._session.lane_failed(lane.id, str(error)))
         except asyncio.CancelledError:
             lane.link.abort()
             raise
@@ -187,7 +198,7 @@ class NodeLinks:
             if lane.is_over:  # the node has closed already
                 self.lane_told_all(lane)
             elif not lane.is_dropped:
-                self._owner.apply(self._session.lane_ready(lane.number))
+                self._owner.apply(self._session.lane_ready(lane.id))
 
     def _dialed(self, lane: NodeLane, task: "asyncio.Task[None]") -> None:
         lane.dialing = None
@@ -197,9 +208,9 @@ class NodeLinks:
 
     def _hang_up(self, number: int) -> None:
         if number in self._lanes:
-            self._drop(self._lanes[number], OwnLink.close)
+            self._drop(self._lanes[number], NodeLane.close)
 
-    def _drop(self, lane: NodeLane, end: Callable[[OwnLink], None]) -> None:
+    def _drop(self, lane: NodeLane, end: Callable[[NodeLane], None]) -> None:
         """Close a lane, or cancel its dial. The session gets nothing more of it."""
         lane.drop()
         if lane.dialing is not None:
@@ -208,19 +219,23 @@ class NodeLinks:
             self._forget(lane)
         else:
             lane.flush()
-            end(lane.link)
+            end(lane)
 
     def _forget(self, lane: NodeLane) -> None:
-        if lane.is_over and self._lanes.get(lane.number) is lane:
-            del self._lanes[lane.number]
+        if lane.is_over and self._lanes.get(lane.id) is lane:
+            del self._lanes[lane.id]
         self._end_if_over()
 
     # -- the lanes' events -----------------------------------------------------------------------------
 
     def lane_made(self, lane: NodeLane) -> None:
         """See LaneOwner."""
-        self._lanes[lane.number] = lane
+        self._lanes[lane.id] = lane
         self._services.lane_opened(lane.node)
+
+    def lane_unmade(self, lane: NodeLane) -> None:
+        """See LaneOwner."""
+        self._services.lane_closed(lane.node)
 
     def lane_waits(self, lane: NodeLane) -> None:
         """See LaneOwner."""
@@ -232,7 +247,6 @@ class NodeLinks:
 
     def lane_ended(self, lane: NodeLane, *, has_told_all: bool) -> None:
         """See LaneOwner."""
-        self._services.lane_closed(lane.node)
         if has_told_all or lane.is_dropped:
             self.lane_told_all(lane)
         if not self._closing:
@@ -243,7 +257,13 @@ class NodeLinks:
         if lane.dialing is None:
             self._forget(lane)
             if self._is_open and not lane.is_dropped:
-                self._owner.apply(self._session.lane_lost(lane.number))
+                self._owner.apply(self._session.lane_lost(lane.id))
+
+    @property
+    def waits_for_others(self) -> bool:
+        """The replies to other clients delay the next reply."""
+        is_turn_of = self._session.is_turn_of
+        return any(lane.waits_for_others and is_turn_of(number) for number, lane in self._lanes.items())
 
     # -- as a link -------------------------------------------------------------------------------------
 
@@ -276,18 +296,18 @@ class NodeLinks:
         for lane in tuple(self._lanes.values()):
             lane.flush()
             if lane.dialing is not None or not lane.link.finish():
-                self._drop(lane, OwnLink.close)
+                self._drop(lane, NodeLane.close)
         return not all(lane.is_dropped for lane in self._lanes.values())
 
     def close(self) -> None:
         """See Link."""
-        self._end(OwnLink.close)
+        self._end(NodeLane.close)
 
     def abort(self) -> None:
         """See Link."""
-        self._end(OwnLink.abort)
+        self._end(NodeLane.abort)
 
-    def _end(self, end: Callable[[OwnLink], None]) -> None:
+    def _end(self, end: Callable[[NodeLane], None]) -> None:
         self._closing = True
         if self._waiting is not None:
             self._waiting.cancel()

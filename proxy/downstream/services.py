@@ -9,7 +9,7 @@ from proxy.observe.metrics import Histogram, Metrics
 from proxy.observe.refusal_log import RefusalLog
 from proxy.session import CommandInfo, Conversion, Converted, Opening, SlotMap, Tally
 from proxy.session.runs import Runs
-from proxy.upstream.link import OwnLink, SharedOwner, SharedPlace
+from proxy.upstream.link import Greeting, OwnLink, SharedOwner, SharedPlace
 
 
 class ClusterServices(Protocol):
@@ -36,8 +36,18 @@ class ClusterServices(Protocol):
         """Start a task with a name for the log."""
 
 
-class SharedServices(Protocol):
-    """The services where clients share connections to Redis."""
+class PinServices(Protocol):
+    """The services for clients that leave the connections which clients share."""
+
+    def pinned(self, number: int, reason: str) -> None:
+        """The client has a connection of its own from now on. `reason`: see `session.sharing`."""
+
+    def unpinned(self, reason: str) -> None:
+        """That connection has ended."""
+
+
+class SharedServices(PinServices, Protocol):
+    """The services where clients share connections to a plain Redis."""
 
     database: int
     """The database of `upstream.url`."""
@@ -45,11 +55,15 @@ class SharedServices(Protocol):
     async def link(self, owner: SharedOwner, owed: Runs[Any], protocol: int = 2) -> SharedPlace:
         """A place on a trunk of this version of RESP. `owed`: the replies of its client. Raises UpstreamError."""
 
-    def pinned(self, number: int, reason: str) -> None:
-        """The client has a connection of its own from now on. `reason`: see `session.sharing`."""
 
-    def unpinned(self, reason: str) -> None:
-        """That connection has ended."""
+class NodeSharingServices(PinServices, Protocol):
+    """The services where clients share connections to the nodes of a cluster."""
+
+    async def greeting(self, node: str, protocol: int) -> Greeting:
+        """The greeting of a node, or its refusal of this version of RESP. Raises UpstreamError."""
+
+    async def link(self, owner: SharedOwner, owed: Runs[Any], node: str, protocol: int) -> SharedPlace:
+        """A place on a trunk to a node. `owed`: the replies that the node owes on it. Raises UpstreamError."""
 
 
 class Services(Protocol):

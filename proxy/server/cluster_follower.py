@@ -159,12 +159,21 @@ class ClusterFollower:
         except UpstreamError:
             self._metrics.add(UPSTREAM_FAILURES, 1)
             self._metrics.add(CLUSTER_DIALS, 1, node, "failed")
-            if self._upstream.cluster is not None:
-                self._upstream.cluster.avoid(address)
-            self._wanted.set()
+            self.doubt(node)
             raise
         self._metrics.add(UPSTREAM_CONNECTS, 1)
         self._metrics.add(CLUSTER_DIALS, 1, node, "connected")
+
+    def doubt(self, node: str) -> None:
+        """A node could not be reached: fetch a new map, from another one if possible."""
+        if self._upstream.cluster is not None:
+            self._upstream.cluster.avoid(address_of(node))
+        self._wanted.set()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The masters of the last map. Empty: there is none yet."""
+        return () if self._slots is None else self._slots.nodes
 
     def slots_are_old(self, connection: ClusterConnection) -> None:
         """See ClusterServices."""

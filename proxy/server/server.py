@@ -15,6 +15,7 @@ from proxy.assembly import gates_for, policies_for, upstream_for
 from proxy.config import Limits, Settings, TcpAddress, parse_node
 from proxy.downstream.cluster_connection import ClusterConnection
 from proxy.downstream.connection import Connection
+from proxy.downstream.shared_cluster_connection import SharedClusterConnection
 from proxy.downstream.shared_connection import SharedConnection
 from proxy.downstream.watchdog import Watch
 from proxy.net.fd_limit import clients_at_most
@@ -27,13 +28,14 @@ from proxy.server.admission import Admission, Door, Limit, doors_of
 from proxy.server.client_slots import ClientSlots
 from proxy.server.cluster_follower import ClusterFollower
 from proxy.server.converter import Converter
-from proxy.server.shared_links import SharedLinks
+from proxy.server.shared_links import NodeSharedLinks, SharedLinks
 from proxy.server.unmanaged import UnmanagedReads
 from proxy.server.work_queue import WorkQueue
 from proxy.session import CommandInfo, Conversion, Converted, Opening, Tally
 from proxy.upstream.link import OwnLink
 from proxy.upstream.sentinel import Master, MasterError
 from proxy.upstream.slot_ranges import name
+from proxy.upstream.trunks import Trunks
 
 _log = logging.getLogger("proxy.server")
 _FOLLOW: Final = 1.0
@@ -73,7 +75,9 @@ class Server:
         self._work = WorkQueue()
         self._follower = self._cluster_follower()
         self._watch = Watch(self._connections, _share(settings), self.metrics)
-        self._shared_links = self._links()
+        self._links: SharedLinks | None = None
+        self._node_links: NodeSharedLinks | None = None
+        self._share_links()
         self.sum_up = self._watch.sum_up
         self.allowance = self._watch.allowance
         self.buffered_bytes = settings.limits.buffered_bytes
@@ -145,8 +149,9 @@ class Server:
 
     def numbers(self) -> Snapshot:
         """A snapshot of all metrics."""
-        if self._shared_links is not None:
-            self._shared_links.count()
+        for links in (self._links, self._node_links):
+            if links is not None:
+                links.count()
         return session_counts.numbers(self.metrics, self.tally)
 
     def _clients_limit(self) -> Limit:
@@ -209,24 +214,26 @@ class Server:
         connections = lambda: (each for each in self._connections if isinstance(each, ClusterConnection))  # noqa: E731
         return ClusterFollower(self._upstream, self.metrics, connections, self.start, tells=self._tells)
 
-    def _links(self) -> SharedLinks | None:
-        """The links that clients share; None: each client has its own."""
+    def _share_links(self) -> None:
+        """Let clients share links, if the settings say so."""
         trunks = self._upstream.trunks
-        if trunks is None:
-            return None
-        links = SharedLinks(trunks, self._upstream.database, self.metrics)
-        self._watch.on_check = links.check
-        return links
+        if isinstance(trunks, Trunks):
+            self._links = SharedLinks(trunks, self._upstream.database, self.metrics)
+            self._watch.on_check = self._links.check
+        elif trunks is not None and self._follower is not None:
+            self._node_links = NodeSharedLinks(trunks, self._follower, self.metrics)
+            self._watch.on_check = self._node_links.check
 
     def _connection(self, door: Door, number: int) -> Connection:
         policy, gate = self._policies[door.number], self._gates[door.number]
-        if self._shared_links is not None:
-            return SharedConnection(self, door.number, policy, gate, number, self._shared_links)
+        parts = self, door.number, policy, gate, number
         if self._follower is None:
-            return Connection(self, door.number, policy, gate, number)
+            return Connection(*parts) if self._links is None else SharedConnection(*parts, self._links)
         announced = self._settings.listener[door.number].announce
         node = "" if announced is None else name(parse_node(announced))
-        return ClusterConnection(self, door.number, policy, gate, number, self._follower, node)
+        if self._node_links is None:
+            return ClusterConnection(*parts, self._follower, node)
+        return SharedClusterConnection(*parts, self._follower, node, self._node_links)
 
     # -- the services of a connection (see downstream/services) ----------------------------------------
 

@@ -279,6 +279,10 @@ class Session:
         self._budget.renew()
         return self._settle()
 
+    def owed_on(self, lane: int) -> Runs[Entry]:
+        """The replies that a node owes on a lane that is connected or being connected. Raises KeyError."""
+        return self.owed if self._cluster is None else self._cluster.lanes.by_number[lane].owed
+
     # -- events of a shared link -----------------------------------------------------------------------
 
     def relinked(self, setup: tuple[Opening, ...] = (), greeting: bytes = b"") -> Effects:

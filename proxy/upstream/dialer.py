@@ -21,6 +21,7 @@ from proxy.session import CommandInfo, Opening
 from proxy.upstream.cluster import Cluster
 from proxy.upstream.link import OwnLink, UpstreamError
 from proxy.upstream.login import Login
+from proxy.upstream.node_trunks import NodeTrunks
 from proxy.upstream.query import Query
 from proxy.upstream.sentinel import Master, MasterError
 from proxy.upstream.trunks import PasswordWantedError, Trunks
@@ -108,12 +109,13 @@ class Upstream:
         self.server = ""
         """The name and version of the server, as it told the last `ping`. Empty if it did not."""
         self._idle: asyncio.TimerHandle | None = None
-        self.trunks: Trunks | None = None
+        self.trunks: Trunks | NodeTrunks | None = None
         """The connections that clients share. None: each client has its own."""
 
     def share(self, connections: int, buffered_bytes: int) -> None:
-        """Have clients share so many connections. `buffered_bytes`: see Trunks."""
-        self.trunks = Trunks(self, connections, buffered_bytes)
+        """Have clients share so many connections, to each node of a cluster. `buffered_bytes`: see Trunks."""
+        make = Trunks if self.cluster is None else NodeTrunks
+        self.trunks = make(self, connections, buffered_bytes)
 
     @property
     def cluster(self) -> Cluster | None:

@@ -5,7 +5,7 @@ A link takes bytes, and calls its owner with bytes. The interface does not say w
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from proxy.net.lingering_close import finish
 
@@ -69,6 +69,15 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """Close at once. Unsent bytes are dropped."""
+
+
+class Greeting(NamedTuple):
+    """The answers of Redis when a shared connection was opened."""
+
+    hello: bytes
+    """The raw reply to HELLO. It may be an error."""
+    knows_setinfo: bool
+    """The server has CLIENT SETINFO."""
 
 
 class SharedOwner(LinkOwner, Protocol):

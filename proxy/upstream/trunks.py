@@ -7,15 +7,16 @@ wait in a trunk that is being dialled only if there is no open one. If the dial 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from dataclasses import astuple, dataclass
+from operator import add
+from typing import Any, Final, Protocol, TypeVar
 
 from proxy.net.tasks import Tasks
 from proxy.resp import FramingError
 from proxy.resp.encode import command
 from proxy.session import Opening
 from proxy.session.runs import Runs
-from proxy.upstream.link import SharedOwner, UpstreamError
+from proxy.upstream.link import Greeting, SharedOwner, UpstreamError
 from proxy.upstream.shared_link import SharedLink
 from proxy.upstream.trunk import Phase, Trunk
 
@@ -29,6 +30,7 @@ _REFUSED: Final = 10.0
 _FULL: Final = 1 << 40
 """A full trunk counts as if it owed so many more replies."""
 _SETINFO: Final = command(b"CLIENT", b"SETINFO", b"LIB-NAME", b"flask-cache-proxy")
+PROTOCOLS: Final = (2, 3)
 _ENDS: Final = "the proxy ends"
 _OK: Final = b"+OK\r\n"
 _NOAUTH: Final = b"-NOAUTH"
@@ -51,7 +53,9 @@ class PasswordWantedError(UpstreamError):
 class Dialer(Protocol):
     """The way to Redis: `proxy.upstream.dialer.Upstream`."""
 
-    timeout: float
+    @property
+    def timeout(self) -> float:
+        """Seconds for a dial."""
 
     @property
     def place(self) -> object:
@@ -67,14 +71,6 @@ class Dialer(Protocol):
         """The error if Redis closes a connection before its first answer."""
 
 
-class Greeting(NamedTuple):
-    """The answers of Redis when a trunk was opened."""
-
-    hello: bytes
-    """The raw reply to HELLO. It may be an error."""
-    knows_setinfo: bool
-
-
 @dataclass(slots=True)
 class Counts:
     """Counters, since the start."""
@@ -86,6 +82,10 @@ class Counts:
     """Trunks that ended with replies outstanding, or because Redis broke them, while the proxy ran."""
     evictions: int = 0
     """Clients that were closed because they did not read."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """The sum of each counter."""
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
 class _Pool:
@@ -100,10 +100,13 @@ class _Pool:
         self.open: list[Trunk] = []
         self.only: Trunk | None = None
         """See Places."""
-        self._dialling: dict[Trunk, asyncio.Task[None]] = {}
+        self.dialling: dict[Trunk, asyncio.Task[None]] = {}
+        """The trunks that are not open yet."""
         self._connected: set[Trunk] = set()  # the trunks to wait for at the end
-        self._links: set[SharedLink] = set()
-        self._greeting = Greeting(b"", knows_setinfo=False)  # of the last trunk that was opened
+        self.links: set[SharedLink] = set()
+        """Those that are not closed."""
+        self.greeting = Greeting(b"", knows_setinfo=False)
+        """Of the last trunk that was opened."""
         self._refusal = b""
         self._refused_at = float("-inf")
         self._failed_at = float("-inf")
@@ -115,26 +118,26 @@ class _Pool:
     def join(self, owner: SharedOwner, owed: Runs[Any]) -> SharedLink:
         """A new link. There is an open trunk."""
         link = SharedLink(owner, owed, self, self.choose(), self._protocol)
-        link.greeting, link.knows_setinfo = self._greeting
-        self._links.add(link)
+        link.greeting, link.knows_setinfo = self.greeting
+        self.links.add(link)
         return link
 
     def leave(self, link: SharedLink, *, is_evicted: bool = False) -> None:
         """See Places."""
-        self._links.discard(link)
+        self.links.discard(link)
         self._counts.evictions += is_evicted
 
     def choose(self) -> Trunk:
         """See Places. Requests wait in a trunk that is being dialled only if no trunk is open."""
         trunks = self.open
         if not trunks:
-            return min(self._dialling or (self._dial(),), key=lambda trunk: trunk.owed.size)
+            return min(self.dialling or (self._dial(),), key=lambda trunk: trunk.owed.size)
         best, least = trunks[0], 2 * _FULL
         for trunk in trunks:
             load = trunk.owed.size + _FULL if trunk.is_full else trunk.owed.size
             if load < least:
                 best, least = trunk, load
-        if least and len(trunks) + len(self._dialling) < self._size:
+        if least and len(trunks) + len(self.dialling) < self._size:
             self._dial_another()
         return best
 
@@ -152,8 +155,8 @@ class _Pool:
                 return self._refusal
             if self._is_over:
                 raise UpstreamError(_ENDS)
-            trunk = next(iter(self._dialling), None) or self._dial()
-            await asyncio.wait([self._dialling[trunk]])
+            trunk = next(iter(self.dialling), None) or self._dial()
+            await asyncio.wait([self.dialling[trunk]])
             if trunk.failure:
                 raise UpstreamError(trunk.failure)
         return b""
@@ -165,7 +168,7 @@ class _Pool:
             trunk.abort(_ENDS)
         else:
             self._counts.dials += 1
-            self._dialling[trunk] = self._tasks.start(self._open(trunk), "dial a shared connection")
+            self.dialling[trunk] = self._tasks.start(self._open(trunk), "dial a shared connection")
         return trunk
 
     async def _open(self, trunk: Trunk) -> None:
@@ -182,7 +185,7 @@ class _Pool:
         else:
             self._welcome(trunk, greeting)
         finally:
-            del self._dialling[trunk]
+            del self.dialling[trunk]
 
     def _welcome(self, trunk: Trunk, greeting: Greeting) -> None:
         """Use a trunk that has been opened. Redis may have refused its protocol."""
@@ -192,7 +195,7 @@ class _Pool:
             self._refusal, self._refused_at = greeting.hello, asyncio.get_running_loop().time()
             trunk.abort("Redis refuses the protocol")
         else:
-            self._greeting, self._failed_at = greeting, float("-inf")
+            self.greeting, self._failed_at = greeting, float("-inf")
             self.open.append(trunk)
             self.only = trunk if self._size == 1 else None
             trunk.begin()
@@ -233,7 +236,7 @@ class _Pool:
 
     def trunk_full(self, trunk: Trunk) -> None:
         """See Keeper."""
-        for link in tuple(self._links):
+        for link in tuple(self.links):
             if link.trunk is trunk:
                 link.set_full(trunk.is_full)
 
@@ -266,7 +269,7 @@ class _Pool:
 
     def drop(self, reason: str) -> None:
         """Close all trunks at once."""
-        for trunk in (*self.open, *self._dialling):
+        for trunk in (*self.open, *self.dialling):
             trunk.abort(reason)
 
     async def end(self) -> None:
@@ -284,7 +287,7 @@ class Trunks:
     def __init__(self, dialer: Dialer, size: int, buffered_bytes: int) -> None:
         """`size`: trunks for each protocol. `buffered_bytes`: what is kept for a client that does not read."""
         self.counts = Counts()
-        self._pools = {protocol: _Pool(dialer, protocol, size, self.counts) for protocol in (2, 3)}
+        self._pools = {protocol: _Pool(dialer, protocol, size, self.counts) for protocol in PROTOCOLS}
         self.keep(buffered_bytes)
 
     def keep(self, buffered_bytes: int) -> None:
@@ -304,6 +307,16 @@ class Trunks:
         link.greeting = refusal
         return link
 
+    async def greeting(self, protocol: int = 2) -> Greeting:
+        """The greeting on the trunks of a protocol, or the refusal of the protocol. Raises UpstreamError as `link`."""
+        refusal = await self._pools[protocol].ready()
+        return Greeting(refusal, knows_setinfo=False) if refusal else self._pools[protocol].greeting
+
+    @property
+    def is_unused(self) -> bool:
+        """There is no link, and nobody waits for one."""
+        return not any(pool.links or pool.dialling for pool in self._pools.values())
+
     def open(self) -> dict[int, int]:
         """By protocol: the number of trunks that are open."""
         return {protocol: len(pool.open) for protocol, pool in self._pools.items()}
@@ -313,10 +326,10 @@ class Trunks:
         for pool in self._pools.values():
             pool.check(most)
 
-    def drop(self) -> None:
-        """Redis has moved: close all trunks. The next need dials again."""
+    def drop(self, reason: str = "Redis has moved") -> None:
+        """Close all trunks. The next need dials again."""
         for pool in self._pools.values():
-            pool.drop("Redis has moved")
+            pool.drop(reason)
 
     async def end(self) -> None:
         """Close all trunks at once, and wait until they are closed."""

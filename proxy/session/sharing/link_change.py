@@ -153,7 +153,8 @@ class LinkChange:
         if hello.name is not None:
             self._conversation.client_name = hello.name
         reply = with_id(self.greeting, self._number)
-        if not reply.startswith(b"-"):
+        is_cluster = self._conversation.on_error is not None  # then the mode is the right one
+        if not (is_cluster or reply.startswith(b"-")):
             shown = topology.as_standalone(reply)
             self._tally.record_mode(shown != reply)
             reply = shown
