@@ -40,14 +40,13 @@ class SharedClusterConnection(OnSharedLinks, ClusterConnection):
         self._protocol = 2  # of the lanes
 
     async def _connected(self) -> tuple[Link, Callable[[], Effects]]:
+        announced = self._announcement()  # before the client may have left
         home, (hello, knows_setinfo) = await self._greeting(2)
         slots = await self._cluster.slots()  # at once, because a map is known
         home = home if home in slots.nodes else slots.nodes[0]
         self._nodes.begin_shared(partial(SharedLane, self._nodes, self))
         shared = Shared(hello, knows_setinfo, 0, self.number)
-        return self._nodes, partial(
-            self._session.start, slots=slots, home=home, announce=self._announcement(), shared=shared
-        )
+        return self._nodes, partial(self._session.start, slots=slots, home=home, announce=announced, shared=shared)
 
     async def _greeting(self, protocol: int) -> tuple[str, Greeting]:
         """The first node that can be reached, and its greeting. Raises UpstreamError.

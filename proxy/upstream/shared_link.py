@@ -79,7 +79,7 @@ class SharedLink:
         """`owed`: the replies that Redis owes the client. It grows before each `write`, by one for each request."""
         self._owner: SharedOwner | None = owner
         self._owed = owed
-        self._asked = owed.taken + owed.size
+        self._asked = owed.taken  # those that it owes already are still to be written
         self._places = places
         self._loop = asyncio.get_running_loop()
         self._state = _State.OPEN

@@ -253,7 +253,7 @@ class _Pool:
         if lost or trunk.is_misframed:
             self._counts.deaths += not self._is_over
             place = self._dialer.place
-            _log.warning("a shared connection to Redis at %s ended (%s): closing %d clients", place, reason, lost)
+            _log.warning("a shared connection to Redis at %s ended (%s), with requests of %d clients", place, reason, lost)
 
     def _lose(self, trunk: Trunk) -> int:
         """The links with something outstanding lose the trunk. Returns their number. The others have room again."""

@@ -481,11 +481,6 @@ TLS = 'tls_cert = "a"\ntls_key = "b"\n'
             "is for redis-cluster://; upstream.url is of another kind",
         ),
         (
-            '[upstream]\nurl = "redis-cluster://a"\nconnections = 2\n',
-            "upstream.connections",
-            'must be "per-client" for redis-cluster://: clients cannot share connections to a cluster yet',
-        ),
-        (
             TCP + 'announce = "a:1"\n',
             "listener[0].announce",
             "is for redis-cluster://; upstream.url is of another kind",

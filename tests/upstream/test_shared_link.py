@@ -488,7 +488,7 @@ class TestLosing:
         await settled()
         assert [owner.lost for owner in (a, b, c, d)] == [0, 1, 0, 1]
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-            "a shared connection to Redis at redis:6379 ended (reset): closing 1 clients"
+            "a shared connection to Redis at redis:6379 ended (reset), with requests of 1 clients"
         ]
         assert (net.trunks.counts.deaths, net.trunks.open()) == (1, {2: 0, 3: 0})
 
@@ -542,7 +542,7 @@ class TestLosing:
         await settled()
         assert (a.got, a.lost) == (OK, 0)
         assert (b.got, b.lost) == (b"", 1)
-        assert f"ended (Redis sent {fault}): closing 1 clients" in caplog.text
+        assert f"ended (Redis sent {fault}), with requests of 1 clients" in caplog.text
 
     async def test_the_watchdog_ends_a_silent_trunk(self, net: Net) -> None:
         a, b = await net.owners(2)

@@ -201,6 +201,7 @@ def test_messages_come_while_other_nodes_answer(proxy: ClusterProxy, wire: Wire)
     ]
 
 
+@pytest.mark.per_client
 def test_it_is_ready_and_tells_what_it_sees(proxy: ClusterProxy, wire: Wire) -> None:
     wire.send(b"".join(request("GET", f"k{number}") for number in range(50)))
     wire.replies(50)

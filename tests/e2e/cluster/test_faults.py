@@ -89,6 +89,7 @@ def test_a_blocked_client_of_a_dead_master_is_told(own: ClusterProxy) -> None:
         assert wire("PING") == b"+PONG\r\n"
 
 
+@pytest.mark.per_client
 def test_a_client_that_leaves_takes_its_lanes_along(own: ClusterProxy) -> None:
     with Wire(own.json) as wire:
         wire.send(b"".join(request("SET", f"k{number}", "x") for number in range(60)))
@@ -109,6 +110,7 @@ def test_a_client_that_sends_no_more_gets_its_replies(own: ClusterProxy) -> None
         assert wire.until_closed() == b"+OK\r\n" * 60
 
 
+@pytest.mark.per_client
 def test_a_client_that_does_not_read_stops_all_its_lanes(own: ClusterProxy) -> None:
     value = "x" * 1_000_000
     keys = [key_on(own.cluster, node) for node in own.cluster.masters]

@@ -176,6 +176,7 @@ class TestFalseRedirects:
             assert wire("EVAL", "return redis.call('INCR', KEYS[1])", "1", "a") == b":2\r\n"
 
 
+@pytest.mark.per_client
 def test_a_home_node_is_chosen_for_each_client(proxy: ClusterProxy) -> None:
     """So that commands without keys do not all meet one node."""
     with ExitStack() as stack:
