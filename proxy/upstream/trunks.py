@@ -32,6 +32,7 @@ _FULL: Final = 1 << 40
 _SETINFO: Final = command(b"CLIENT", b"SETINFO", b"LIB-NAME", b"flask-cache-proxy")
 PROTOCOLS: Final = (2, 3)
 _ENDS: Final = "the proxy ends"
+_ENDED: Final = "a shared connection to Redis at %s ended (%s), with requests of %d clients"
 _OK: Final = b"+OK\r\n"
 _NOAUTH: Final = b"-NOAUTH"
 """The first word of Redis' error if it requires a password."""
@@ -252,8 +253,7 @@ class _Pool:
         lost = self._lose(trunk)
         if lost or trunk.is_misframed:
             self._counts.deaths += not self._is_over
-            place = self._dialer.place
-            _log.warning("a shared connection to Redis at %s ended (%s), with requests of %d clients", place, reason, lost)
+            _log.warning(_ENDED, self._dialer.place, reason, lost)
 
     def _lose(self, trunk: Trunk) -> int:
         """The links with something outstanding lose the trunk. Returns their number. The others have room again."""
