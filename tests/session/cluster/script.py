@@ -4,8 +4,21 @@ from collections.abc import Callable
 from functools import cache
 
 from proxy.policy import Policy
+from proxy.resp import count_commands
 from proxy.resp.encode import command
-from proxy.session import CommandInfo, Conversion, Effects, Gate, Opening, Session, SlotMap, Tally, key_slot
+from proxy.session import (
+    CommandInfo,
+    Conversion,
+    Effects,
+    Gate,
+    Opening,
+    Relink,
+    Session,
+    Shared,
+    SlotMap,
+    Tally,
+    key_slot,
+)
 from proxy.session.refusals import Report
 from tests.session.playbook import policy
 
@@ -44,13 +57,17 @@ class Script:
         home: str = A,
         announce: str = "proxy:6379",
         dials_at_once: bool = True,
+        shared: Shared | None = None,
         cut: Callable[[bytes], list[bytes]] = lambda data: [data],
     ) -> None:
         self.tally = Tally()
         self.session = Session(with_policy or policy(), gate, self.tally)
         self._cut = cut
         self._dials_at_once = dials_at_once
-        self.addresses = {0: home}
+        self.addresses = {} if shared else {0: home}
+        self.relinks: list[Relink] = []
+        self._is_shared = shared is not None
+        self._requests: dict[int, int] = {}
         self.sent: dict[int, bytes] = {}
         self.dialled: list[str] = []
         self.hung_up: list[int] = []
@@ -62,7 +79,8 @@ class Script:
         self.reports: list[Report] = []
         self.conversions: list[Conversion] = []
         openings = tuple(Opening(raw, "refused by a node") for raw in setup)
-        self.take(self.session.start(openings, slots=first or slots(), home=home, announce=announce))
+        start = self.session.start(openings, slots=first or slots(), home=home, announce=announce, shared=shared)
+        self.take(start)
 
     def take(self, effects: Effects) -> None:
         for dial in effects.dials:
@@ -72,6 +90,8 @@ class Script:
         for lane, data in [(0, effects.upstream), *effects.lanes]:
             if data:
                 self.sent[lane] = self.sent.get(lane, b"") + data
+                self._check_count(lane, data)
+        self.relinks += [effects.relink] if effects.relink else []
         self.client += effects.client
         self.hung_up += effects.hang_ups
         self.paused |= set(effects.pauses)
@@ -85,6 +105,33 @@ class Script:
         if self._dials_at_once:
             for dial in effects.dials:
                 self.take(self.session.lane_ready(dial.lane))
+
+    def _check_count(self, lane: int, data: bytes) -> None:
+        """On a shared link, each write is as many whole requests as there are new replies to expect."""
+        if self._is_shared and self.session.is_shared:
+            owed = self.session.owed_on(lane)
+            before, self._requests[lane] = self._requests.get(lane, 0), owed.taken + owed.size
+            assert count_commands(data) == self._requests[lane] - before
+
+    def asks_for(self, protocol: int, pin: str = "") -> "Script":
+        """Exactly these links are asked for, with nothing outstanding, and no request is written before."""
+        assert self.relinks == [Relink(protocol, pin)]
+        assert not self.session.pending
+        assert not self.session.wants_client
+        self.relinks.clear()
+        return self
+
+    def is_pinned(self, *setup: bytes) -> "Script":
+        """The client has own links from now on."""
+        self.take(self.session.relinked(tuple(Opening(raw, "refused by a node") for raw in setup)))
+        assert not self.session.is_shared
+        return self
+
+    def is_linked(self, hello: bytes) -> "Script":
+        """The links are of the other protocol from now on."""
+        self.take(self.session.relinked(greeting=hello))
+        assert self.session.is_shared
+        return self
 
     def lane(self, node: str | int) -> int:
         """The newest lane to a node."""

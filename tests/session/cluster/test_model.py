@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from proxy.resp import ReplyFramer
 from proxy.resp.encode import command
-from proxy.session import SlotMap, key_slot
-from tests.session.cluster.fake_cluster import COMMANDS, Connection, Data, FakeCluster
+from proxy.session import Shared, SlotMap, key_slot
+from tests.session.cluster.fake_cluster import COMMANDS, OK, Connection, Data, FakeCluster
 from tests.session.cluster.script import A, B, C, Script, slots
+from tests.session.sharing.script import NUMBER, greeting
 
 D = "10.0.0.4:7000"
 """A node that has no slot at first."""
@@ -20,11 +21,11 @@ KEYS = [b"k%d" % number for number in range(8)] + [b"{t}%d" % number for number 
 class Talk:
     """A client, a session and a cluster. Bytes wait on each way until they are moved."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, shared: Shared | None = None) -> None:
         self.chance = chance
         first = slots(others=(D,))
         self.cluster = FakeCluster(first)
-        self.script = Script(first=first, dials_at_once=False)
+        self.script = Script(first=first, dials_at_once=False, shared=shared)
         self.connections: dict[int, Connection] = {}
         self.to_dial: set[int] = set()
         self.model: Data = {}
@@ -94,7 +95,7 @@ class Talk:
 
     def delivers(self) -> None:
         """A node gets some bytes."""
-        lane = self.chance.choice(self.lanes())
+        lane = self.chance.choice(self.lanes() or [0])
         data = self.script.sent.get(lane, b"")
         if lane in self.connections and data:
             size = self.chance.choice((1, 20, 200, len(data)))
@@ -103,7 +104,7 @@ class Talk:
 
     def answers(self) -> None:
         """The session gets some bytes of a node."""
-        lane = self.chance.choice(self.lanes())
+        lane = self.chance.choice(self.lanes() or [0])
         connection = self.connections.get(lane)
         if connection is not None and connection.replies and lane not in self.script.paused:
             size = self.chance.choice((1, 7, 60, len(connection.replies)))
@@ -164,6 +165,49 @@ class Talk:
 @given(st.integers(min_value=0))
 def test_a_cluster_whose_slots_move_answers_like_one_redis(seed: int) -> None:
     talk = Talk(random.Random(seed))
+    talk.runs(300)
+    talk.is_right()
+
+
+class Sharer(Talk):
+    """Its lanes are shared. Now and then it changes its protocol. It may need own ones in the middle."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(chance, Shared(greeting(2, mode=b"cluster"), True, 0, NUMBER))
+        self.pins_at = chance.choice((0, 5, 10**9))
+        self.is_pinned = False
+        """A transaction was sent. What follows is on its own lanes."""
+
+    def sends(self) -> None:
+        kind = self.chance.random()
+        if kind < 0.1:
+            protocol = self.chance.choice((2, 3))
+            if self.is_pinned:
+                self.remembered = len(HELLO)
+            self.expected += b"%0\r\n" if self.is_pinned else greeting(protocol, NUMBER, b"cluster")
+            self.script.command(b"HELLO", b"%d" % protocol)
+        elif kind < 0.3 and self.number > self.pins_at:
+            self.is_pinned = True
+            self.expected += OK + b"*0\r\n"
+            self.script.command(b"MULTI").command(b"EXEC")
+        else:
+            super().sends()
+
+    def connects(self) -> None:
+        """The shell changes the links when it is asked to."""
+        super().connects()
+        relinks, self.script.relinks = self.script.relinks, []
+        for relink in relinks:
+            if relink.pin:
+                self.script.is_pinned()
+                self.remembered += len(HELLO) if relink.protocol == 3 and not self.remembered else 0
+            else:
+                self.script.is_linked(greeting(relink.protocol, mode=b"cluster"))
+
+
+@given(st.integers(min_value=0))
+def test_shared_lanes_answer_like_one_redis(seed: int) -> None:
+    talk = Sharer(random.Random(seed))
     talk.runs(300)
     talk.is_right()
 
