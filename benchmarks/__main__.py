@@ -110,18 +110,25 @@ def soak(commands: int, parts: int) -> None:
 def cluster(engine: str, size: int, rounds: int, seconds: float, only: str | None) -> None:
     """CPU microseconds per small command on a Redis Cluster, on a plain Redis, and of Envoy on the same cluster.
 
-    On the cluster with a connection to each node for each client, and with shared connections. About 2 minutes.
+    On the cluster with a connection to each node for each client, and with shared connections. And the memory of an
+    idle client there. Some 5 minutes.
     """
     cases = [case for case in cluster_.CASES if only is None or only in case.name]
     rows = []
-    for row in cluster_.run(cases, engine, size=size, rounds=rounds, seconds=seconds):
-        rows.append(row)
-        click.echo(cluster_.sentence(row))
+    with cluster_.setting(engine) as setting:
+        memory = {} if only else cluster_.memory(setting)
+        for row in cluster_.run(setting, cases, size=size, rounds=rounds, seconds=seconds):
+            rows.append(row)
+            click.echo(cluster_.sentence(row))
+    for name, kib in memory.items():
+        click.echo(
+            f"{name:9} {kib['first_kib']:5.1f} KiB for an idle client, {kib['further_kib']:4.1f} for a further node"
+        )
     click.echo("\nRatios of medians (quartiles of the rounds' ratios):")
     shown = _judged(targets_.CLUSTER, cluster_.judged(rows), only)
     if only is None:
         settings = {"engine": engine, "size": size, "rounds": rounds, "seconds": seconds, "masters": cluster_.MASTERS}
-        click.echo(f"\nWritten to {report.write('cluster', settings, rows, targets=shown)}")
+        click.echo(f"\nWritten to {report.write('cluster', settings, rows, memory=memory, targets=shown)}")
 
 
 @main.command()

@@ -16,11 +16,18 @@ from typing import Any, Final, NamedTuple
 from benchmarks import payloads, peers
 from benchmarks.figures import interleaved, ratio
 from benchmarks.measuring import Load, Sample, summary
+from benchmarks.memory import settled
 from benchmarks.processes import Process, StartError, free_port, started, wait
+from benchmarks.proxied import Client
 from benchmarks.redis_benchmark import Work
+from proxy.resp.encode import command
 
 MASTERS: Final = 3
 _CLIENTS: Final = 50
+IDLE: Final = 500
+"""Clients whose memory is measured."""
+_TAGS: Final = ("{b}", "{c}", "{a}")
+"""Of keys: one for each master."""
 _BUS: Final = 10_000
 _LAST: Final = 1 << 16
 PLAIN, CLUSTER, ONE_SLOT, SHARED, ENVOY = CONTENDERS = "plain", "cluster", "one slot", "shared", "Envoy"
@@ -112,29 +119,64 @@ def _is_whole(port: int) -> bool:
     return "cluster_state:ok" in _info(port)
 
 
-def run(cases: list[Case], engine: str, *, size: int, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """A row for each case. Raises Missing, StartError, OutcomeError."""
+class Setting(NamedTuple):
+    """What is measured, running."""
+
+    engine: str
+    servers: dict[str, peers.Server]
+    """By contender."""
+    redis: Process
+    nodes: Process
+    """All of them, as one."""
+
+
+@contextmanager
+def setting(engine: str) -> Iterator[Setting]:
+    """Raises Missing, StartError."""
     with peers.directory() as home, ExitStack() as stack:
         redis = stack.enter_context(peers.redis(home))
         nodes = stack.enter_context(redis_cluster(home))
         servers = _servers(stack, home, redis, nodes[0], engine)
-        all_nodes = Process(*(node.process.pid for node in nodes))
-        for case in cases:
-            # Envoy does not transcode: its keys are others, so that each finds its own bytes.
-            loads = {
-                name: Load(
-                    server,
-                    case.work(size, _PREFIXES.get(name, f"flask_cache_{name}:")),
-                    "json",
-                    redis.process if name == PLAIN else all_nodes,
-                    case.times,
-                )
-                for name, server in servers.items()
-            }
-            samples: dict[str, list[Sample]] = {name: [] for name in loads}
-            for _, name in interleaved(list(loads), rounds):
-                samples[name].append(loads[name].sample(seconds))
-            yield row(case, engine, samples)
+        yield Setting(engine, servers, redis.process, Process(*(node.process.pid for node in nodes)))
+
+
+def run(setting: Setting, cases: list[Case], *, size: int, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """A row for each case. Raises OutcomeError."""
+    for case in cases:
+        # Envoy does not transcode: its keys are others, so that each finds its own bytes.
+        loads = {
+            name: Load(
+                server,
+                case.work(size, _PREFIXES.get(name, f"flask_cache_{name}:")),
+                "json",
+                setting.redis if name == PLAIN else setting.nodes,
+                case.times,
+            )
+            for name, server in setting.servers.items()
+        }
+        samples: dict[str, list[Sample]] = {name: [] for name in loads}
+        for _, name in interleaved(list(loads), rounds):
+            samples[name].append(loads[name].sample(seconds))
+        yield row(case, setting.engine, samples)
+
+
+def memory(setting: Setting) -> dict[str, dict[str, float]]:
+    """Resident memory for each idle client, by contender: after commands to one node, and for each further node."""
+    return {contender(setting.engine, name): _memory(setting.servers[name]) for name in (CLUSTER, SHARED)}
+
+
+def _memory(server: peers.Server) -> dict[str, float]:
+    sizes = [settled(server.process)]
+    value = payloads.payload(125, "json")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.port)) for _ in range(IDLE)]
+        for tags in (_TAGS[:1], _TAGS[1:]):
+            for client in clients:
+                for key in (f"flask_cache_{tag}:memory".encode() for tag in tags):
+                    client.reply_size(command(b"SET", key, value) + command(b"GET", key))
+            sizes.append(settled(server.process))
+    idle, first, used = (size / 1024 / IDLE for size in sizes)
+    return {"first_kib": round(first - idle, 2), "further_kib": round((used - first) / (MASTERS - 1), 2)}
 
 
 def _servers(

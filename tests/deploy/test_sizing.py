@@ -58,9 +58,17 @@ NEW = {
 }
 
 
+ON_CLUSTER = {
+    "native, cluster": {"first_kib": 10, "further_kib": 3},
+    "native, shared": {"first_kib": 4, "further_kib": 0.5},
+}
+"""Memory of clients there."""
+
+
 def written(home: Path, results: dict[str, list[dict[str, Any]]]) -> Path:
     for name, rows in results.items():
-        (home / f"{name}.json").write_text(json.dumps({"rows": rows}))
+        more = {"memory": ON_CLUSTER} if name == "cluster" and results is NEW else {}
+        (home / f"{name}.json").write_text(json.dumps({"rows": rows, **more}))
     return home
 
 
@@ -122,8 +130,8 @@ class TestNeeds:
 
     def test_on_a_cluster_commands_cost_as_many_times_as_much_as_was_measured(self, tmp_path: Path) -> None:
         per_client, shared = counted(tmp_path, NEW, nodes=3)
-        assert per_client == pytest.approx((3072, 40, 8, (40 * 2 + 20 * 1) / 200, (10 * 1.1 + 12 * 1.5) / 200))
-        assert shared == pytest.approx((12, 40, 4, (40 * 1.5 + 20 * 0.5) / 200, (10 * 0.5 + 12 * 0.5) / 200))
+        assert per_client == pytest.approx((3072, 40, 16, (40 * 2 + 20 * 1) / 200, (10 * 1.1 + 12 * 1.5) / 200))
+        assert shared == pytest.approx((12, 40, 5, (40 * 1.5 + 20 * 0.5) / 200, (10 * 0.5 + 12 * 0.5) / 200))
 
     @pytest.mark.parametrize(
         ("options", "connections"),
@@ -142,11 +150,16 @@ class TestNeeds:
         per_client, shared = counted(tmp_path, NEW, **options)
         assert (per_client.connections, shared.connections) == (1024 * options["nodes"], connections)
 
+    def test_a_client_takes_more_memory_with_each_node(self, tmp_path: Path) -> None:
+        for nodes, per_client, shared in ((2, 13, 4.5), (5, 22, 6)):
+            found = counted(tmp_path, NEW, nodes=nodes)
+            assert [way.clients_mib for way in found] == [per_client, shared]
+
     def test_nothing_is_guessed_that_was_not_measured(self, tmp_path: Path) -> None:
         _, shared = counted(tmp_path, OLD)
         assert shared == (4, 40, None, None, None)
         per_client, shared = counted(tmp_path, OLD, nodes=3)
-        assert (per_client.proxy_cores, shared) == (0.5, (12, 40, None, None, None))
+        assert (per_client, shared) == (pytest.approx((3072, 40, None, 0.5, 0.145)), (12, 40, None, None, None))
         per_client, shared = counted(tmp_path, NEW, pipeline=16)
         assert per_client[3:] == shared[3:] == (None, None)
 
@@ -173,12 +186,11 @@ class TestProgram:
             "connections at Redis, at most                400                36\n"
             "  of each node                               100                 9\n"
             "memory of all proxies, idle               40 MiB            40 MiB\n"
-            "memory of all clients, idle              0.8 MiB           0.4 MiB\n"
+            "memory of all clients, idle              1.9 MiB           0.6 MiB\n"
             "CPU of all proxies                    0.50 cores        0.36 cores\n"
             "  of each worker                             50%               36%\n"
             "CPU of Redis                          0.14 cores        0.06 cores\n"
-            "  of each node                                4%                1%\n"
-            "The memory of clients is that on a plain Redis: a client takes more with a connection to each node.\n",
+            "  of each node                                4%                1%\n",
         )
 
     @pytest.mark.parametrize(
