@@ -64,7 +64,7 @@ CLUSTER_DIALS: Final = Family(
 CLUSTER_LANES: Final = Family(
     "gauge",
     "cluster_lanes",
-    "Clients' own connections to each node of the cluster; shared ones do not count.",
+    "Clients' connections to each node of the cluster, those that they share among them.",
     ("node",),
 )
 RECEIVED_BYTES: Final = Family("counter", "received_bytes", "Bytes received from a side.", ("side",))
