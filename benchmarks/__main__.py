@@ -108,20 +108,27 @@ def soak(commands: int, parts: int) -> None:
 @click.option("--seconds", default=0.4, show_default=True, help="How long a run takes.")
 @click.option("--only", metavar="TEXT", help='Cases whose name contains it, such as "GET"; nothing is written.')
 def cluster(engine: str, size: int, rounds: int, seconds: float, only: str | None) -> None:
-    """CPU microseconds per small command on a Redis Cluster, on a plain Redis, and of Envoy on the same cluster."""
+    """CPU microseconds per small command on a Redis Cluster, on a plain Redis, and of Envoy on the same cluster.
+
+    On the cluster with a connection to each node for each client, and with shared connections. And the memory of an
+    idle client there. Some 5 minutes.
+    """
     cases = [case for case in cluster_.CASES if only is None or only in case.name]
     rows = []
-    for row in cluster_.run(cases, engine, size=size, rounds=rounds, seconds=seconds):
-        rows.append(row)
-        costs = "  ".join(
-            f"{name} {row[name]['cpu_us'][0]:7.2f}" for name in ("plain", "cluster", "one slot", "Envoy") if name in row
-        )
+    with cluster_.setting(engine) as setting:
+        memory = {} if only else cluster_.memory(setting)
+        for row in cluster_.run(setting, cases, size=size, rounds=rounds, seconds=seconds):
+            rows.append(row)
+            click.echo(cluster_.sentence(row))
+    for name, kib in memory.items():
         click.echo(
-            f"{row['case']:12}{costs}  ratio {row['ratio'][0]:5.2f} ({row['ratio'][1]:.2f} - {row['ratio'][2]:.2f})"
+            f"{name:9} {kib['first_kib']:5.1f} KiB for an idle client, {kib['further_kib']:4.1f} for a further node"
         )
+    click.echo("\nRatios of medians (quartiles of the rounds' ratios):")
+    shown = _judged(targets_.CLUSTER, cluster_.judged(rows), only)
     if only is None:
         settings = {"engine": engine, "size": size, "rounds": rounds, "seconds": seconds, "masters": cluster_.MASTERS}
-        click.echo(f"\nWritten to {report.write('cluster', settings, rows)}")
+        click.echo(f"\nWritten to {report.write('cluster', settings, rows, memory=memory, targets=shown)}")
 
 
 @main.command()
@@ -360,12 +367,12 @@ def targets() -> None:
     """The tables of the targets: must, aim, and the ratios of the last results. Nothing is measured.
 
     First those of the hot path, then those of shared connections.
-    Run throughput and latency with --against first, and segments and instead.
+    Run throughput and latency with --against first, and segments, instead and cluster.
     """
     found = target_table.read(report.RESULTS)
     for title, lines in (
         ("The hot path", target_table.lines(found)),
-        ("Shared connections, one worker with two of them", target_table.shared_lines(found)),
+        ("Shared connections: one worker with one, on a cluster one for each node", target_table.shared_lines(found)),
     ):
         click.echo(f"{title}:\n")
         for line in target_table.markdown(lines):

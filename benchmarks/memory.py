@@ -71,15 +71,15 @@ def _started(name: str, home: Path, redis: Server) -> AbstractContextManager[Ser
 
 def _run(server: Server, connections: int, seconds: float) -> dict[str, float]:
     process = server.process
-    idle = _settled(process)
+    idle = settled(process)
     value = payloads.payload(125, "json")
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(server.port)) for _ in range(connections)]
-        silent = _settled(process)
+        silent = settled(process)
         for number, client in enumerate(clients):
             key = f"{_PREFIX}{number:012}".encode()
             client.reply_size(command(b"SET", key, value) + command(b"GET", key))
-        used = _settled(process)
+        used = settled(process)
     found = {
         "idle_mib": idle / _MIB,
         "silent_kib": (silent - idle) / 1024 / connections,
@@ -91,7 +91,7 @@ def _run(server: Server, connections: int, seconds: float) -> dict[str, float]:
     return found
 
 
-def _settled(process: Process) -> int:
+def settled(process: Process) -> int:
     """Its memory once it does not grow any more."""
     before = -1
     while (now := process.resident_bytes()) > before:

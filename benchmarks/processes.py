@@ -22,14 +22,15 @@ class StartError(Exception):
 class Process:
     """A running server, with all processes that it has started."""
 
-    def __init__(self, pid: int) -> None:
-        """Watch a process that runs already."""
+    def __init__(self, pid: int, *others: int) -> None:
+        """Watch a process that runs already. `others`: count these too, such as the other nodes of a cluster."""
         self.pid = pid
+        self._others = others
 
     def pids(self) -> list[int]:
         """It and its descendants."""
         parents = _parents()
-        found = [self.pid]
+        found = [self.pid, *self._others]
         for pid in found:
             found += [child for child, parent in parents.items() if parent == pid]
         return found

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmarks import instead, segments, targets
+from benchmarks import cluster, instead, segments, targets
 
-SOURCES: Final = ("throughput", "latency", "segments", "instead")
+SOURCES: Final = ("throughput", "latency", "segments", "instead", "cluster")
 _HEADER: Final = ("", "against", "must", "aim", "measured (quartiles)", "")
 
 
@@ -70,7 +70,7 @@ def _rows(found: dict[str, dict[str, Any]], *names: str) -> list[dict[str, Any]]
 
 
 def _lines(table: targets.Table, found: dict[str, dict[str, Any]]) -> Iterator[Line]:
-    rows = _rows(found, "throughput", "latency")
+    rows = _rows(found, "throughput", "latency") + cluster.judged(_rows(found, "cluster"))
     for what, against, line in table:
         yield Line(what, against, [_figure(target, rows) for target in line])
 

@@ -4,10 +4,10 @@ A target has a limit that must hold. It may have an aim beyond that.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from benchmarks import latency
+from benchmarks import cluster, latency
 from benchmarks.figures import Spread, ratio
 
 _SMALL: Final = "125 B json {} P={} c=50"
@@ -50,11 +50,17 @@ def _each(pipeline: int, limit: float) -> dict[tuple[str, int], float]:
 
 
 def _pair(
-    ours: str, theirs: str, pipeline: int, must: tuple[float, float], aim: tuple[float, float], **how: Any
+    ours: str,
+    theirs: str,
+    pipeline: int,
+    must: tuple[float, float],
+    aim: tuple[float, float],
+    named: Callable[[str, int], str] = _SMALL.format,
+    **how: Any,
 ) -> list[Target]:
-    """For a small SET and GET. `how`: further fields of the targets."""
+    """For a small SET and GET. `named`: gives the name of a case. `how`: further fields of the targets."""
     return [
-        Target(_SMALL.format(command, pipeline), ours, theirs, limit, aim=goal, **how)
+        Target(named(command, pipeline), ours, theirs, limit, aim=goal, **how)
         for command, limit, goal in zip(("SET", "GET"), must, aim, strict=True)
     ]
 
@@ -148,8 +154,20 @@ SHARED_TABLE: Final[Table] = (
             )
         ],
     ),
+    (
+        "on a cluster, P=1, SET / GET",
+        "Envoy on the same cluster",
+        _pair(
+            cluster.contender("native", cluster.SHARED),
+            cluster.contender("native", cluster.ENVOY),
+            1,
+            (1.1, 1.1),
+            (0.9, 0.9),
+            cluster.named,
+        ),
+    ),
 )
-"""The same for shared connections: one worker with two of them."""
+"""The same for shared connections: one worker with one of them, on a cluster with one for each node."""
 
 FURTHER: Final = (
     *_small(_NATIVE, "twemproxy", {**_each(1, 2.1), ("SET", 16): 1.2, ("GET", 16): 0.8, ("GET", 64): 0.6}),
@@ -178,8 +196,11 @@ FURTHER: Final = (
 
 _TABLED: Final = [target for _, _, line in (*TABLE, *SHARED_TABLE) for target in line]
 _PARTS: Final = {part.name for part in latency.PARTS}
-THROUGHPUT: Final = (*(target for target in _TABLED if target.case not in _PARTS), *FURTHER)
+_ON_A_CLUSTER: Final = {cluster.named(case.command, case.pipeline) for case in cluster.CASES}
+_ELSEWHERE: Final = _PARTS | _ON_A_CLUSTER
+THROUGHPUT: Final = (*(target for target in _TABLED if target.case not in _ELSEWHERE), *FURTHER)
 LATENCY: Final = tuple(target for target in _TABLED if target.case in _PARTS)
+CLUSTER: Final = tuple(target for target in _TABLED if target.case in _ON_A_CLUSTER)
 
 
 def measured(target: Target, rows: Sequence[dict[str, Any]]) -> Spread | None:

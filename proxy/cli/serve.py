@@ -165,11 +165,11 @@ async def _serve(settings: Settings, listeners: Listeners, reread: Callable[[], 
 
 def _connections(settings: Settings) -> str:
     """How clients are connected to Redis, as the beginning of a sentence."""
-    if isinstance(settings.upstream.target, ClusterTarget):
-        return "each client gets a connection to each node that it uses of"
-    if (shared := settings.upstream.shared) == 1:
-        return "clients share a connection to"
-    return f"clients share {shared} connections to" if shared else "each client gets a connection to"
+    is_cluster = isinstance(settings.upstream.target, ClusterTarget)
+    if not (shared := settings.upstream.shared):
+        return "each client gets a connection to" + (" each node that it uses of" if is_cluster else "")
+    number = "a connection" if shared == 1 else f"{shared} connections"
+    return f"clients share {number} to" + (" each node of" if is_cluster else "")
 
 
 def _announce(settings: Settings) -> None:

@@ -31,15 +31,22 @@ CLOSED: Final = Family(
 UPSTREAMS: Final = Family("gauge", "upstream_connections", "Connections to Redis.")
 UPSTREAM_CONNECTS: Final = Family("counter", "upstream_connects", "Connections to Redis that were made.")
 UPSTREAM_FAILURES: Final = Family("counter", "upstream_connect_failures", "Connections to Redis that failed.")
-TRUNKS: Final = Family("gauge", "upstream_trunks", "Connections to Redis that clients share.", ("protocol",))
+TRUNKS: Final = Family(
+    "gauge",
+    "upstream_trunks",
+    "Connections to Redis, or to the nodes of the cluster, that clients share.",
+    ("protocol",),
+)
 PINNED_CLIENTS: Final = Family(
     "gauge",
     "pinned_clients",
-    "Clients that have left the shared connections for one of their own; reason: the need for it.",
+    "Clients that have left the shared connections for their own; reason: the need for it.",
     ("reason",),
 )
 TRUNKS_LOST: Final = Family(
-    "counter", "trunks_lost", "Shared connections that ended with replies outstanding, and so closed their clients."
+    "counter",
+    "trunks_lost",
+    "Shared connections that ended with replies outstanding: their clients are closed, or get errors on a cluster.",
 )
 CLUSTER_NODES: Final = Family(
     "gauge", "cluster_nodes", "Nodes of the cluster; other: replicas, and masters without slots.", ("role",)
@@ -54,7 +61,12 @@ CLUSTER_REDIRECTS: Final = Family(
 CLUSTER_DIALS: Final = Family(
     "counter", "cluster_dials", "Connections to nodes that were tried; result: connected or failed.", ("node", "result")
 )
-CLUSTER_LANES: Final = Family("gauge", "cluster_lanes", "Clients' connections to each node of the cluster.", ("node",))
+CLUSTER_LANES: Final = Family(
+    "gauge",
+    "cluster_lanes",
+    "Clients' connections to each node of the cluster, those that they share among them.",
+    ("node",),
+)
 RECEIVED_BYTES: Final = Family("counter", "received_bytes", "Bytes received from a side.", ("side",))
 SENT_BYTES: Final = Family("counter", "sent_bytes", "Bytes handed to a side.", ("side",))
 COMMANDS: Final = Family("counter", "commands", "Commands of clients, by those that the proxy knows.", ("command",))

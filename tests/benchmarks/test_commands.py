@@ -90,11 +90,24 @@ def test_hot_compares_two_checkouts(results: Path) -> None:
 @pytest.mark.usefixtures("python_alone")
 def test_cluster_compares_with_a_plain_redis(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CASES", [cluster.Case("GET", 64)])
+    monkeypatch.setattr(cluster, "IDLE", 5)
+    monkeypatch.setattr("benchmarks.memory._SETTLED", 0.05)
     shown = run("cluster", "--engine", "python", "--rounds", "1", "--seconds", "0.01").stdout
-    assert re.match(r"GET P=64 +plain +[\d.]+ +cluster +[\d.]+ +one slot +[\d.]+ .*ratio +[\d.]+ \(", shown)
+    costs = "".join(rf"{name} +[\d.]+ +" for name in ("plain", "cluster", "one slot", "shared"))
+    assert re.match(rf"GET P=64 +{costs}ratio +[\d.]+ \(.*shared / cluster +[\d.]+ \(", shown)
     (row,) = rows(results, "cluster")
     assert (row["case"], row["engine"]) == ("GET P=64", "python")
-    assert {"plain", "cluster", "one slot", "ratio", "ratio_of_one_slot"} <= set(row)
+    assert {"plain", "cluster", "one slot", "shared", "ratio", "ratio_of_one_slot", "redis_ratio"} <= set(row)
+    assert {"ratio_of_shared", "ratio_of_shared_to_cluster", "redis_ratio_of_shared"} <= set(row)
+    document = json.loads((results / "cluster.json").read_text())
+    assert {name: set(kib) for name, kib in document["memory"].items()} == {
+        "python, cluster": {"first_kib", "further_kib"},
+        "python, shared": {"first_kib", "further_kib"},
+    }
+    assert [(target["case"], target["met"]) for target in document["targets"]] == [
+        ("on a cluster, SET P=1", None),
+        ("on a cluster, GET P=1", None),
+    ]
 
 
 def test_walk_counts_the_functions_of_a_request_and_its_reply(results: Path) -> None:

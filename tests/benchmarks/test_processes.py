@@ -35,6 +35,13 @@ def test_children_count(tmp_path: Path) -> None:
     wait_until(lambda: not is_running(process.pid), "the end")
 
 
+def test_several_servers_count_as_one(tmp_path: Path) -> None:
+    with started(python(BUSY + "input()"), tmp_path / "log") as one, started(python(PARENT), tmp_path / "log2") as two:
+        both = Process(one.pid, two.pid)
+        assert {one.pid, two.pid} <= {*both.pids()}
+    wait_until(lambda: not is_running(two.pid), "the end")
+
+
 def test_the_peak_begins_anew(tmp_path: Path) -> None:
     code = "block = bytearray(50_000_000)\ndel block\nprint('done')\nimport time\ntime.sleep(60)"
     with started(python(code), tmp_path / "log") as process:

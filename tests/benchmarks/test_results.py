@@ -94,10 +94,14 @@ def test_so_is_the_worst_that_a_value_can_cost(engine: str) -> None:
         ("the proxy on a cluster", "cluster"),
         ("the same, keys of one slot", "one slot"),
         ("Envoy on the same cluster", "Envoy"),
+        ("the proxy on a cluster, one shared connection to each node", "shared"),
     ],
 )
 def test_so_is_the_cost_on_a_cluster(name: str, contender: str) -> None:
-    measured = {each["case"]: each[contender]["cpu_us"][0] for each in results("cluster")["rows"]}
+    measured = {each["case"]: each[contender]["cpu_us"][0] for each in results("cluster")["rows"] if contender in each}
+    if not measured:
+        assert name not in CLUSTER
+        return
     assert row(name, CLUSTER) == [
         " / ".join(f"{measured[f'{command} P={pipeline}']:.1f}" for command in ("SET", "GET"))
         for pipeline in (1, 16, 64)

@@ -24,6 +24,11 @@ MEASURED = throughput(
 )
 
 
+def costs(*rounds: float) -> dict[str, Any]:
+    """Of a contender in the row of a cluster."""
+    return {"cpu_us": [rounds[0]] * 3, "cpu_us_rounds": [*rounds]}
+
+
 def test_a_line_has_its_figures_in_order_with_the_verdict_of_each() -> None:
     shown = [*markdown(target_table.lines({"throughput": MEASURED}))]
     (line,) = (line for line in shown if line.startswith("| P=1, SET / GET | floor 1:1 |"))
@@ -79,16 +84,33 @@ def test_shared_connections_have_a_table_of_their_own() -> None:
     assert f"{start} 0.4 / 0.4 | 0.3 / 0.3 | 0.30 (0.30 - 0.30) / - | aim met / not measured |" in shown
     start = "| P=1, SET / GET | Envoy |"
     assert f"{start} 1 / 1.05 | 0.85 / 0.9 | 1.00 (0.98 - 1.02) / - | met / not measured |" in shown
-    assert len(shown) == 2 + 7
+    assert len(shown) == 2 + 8
+
+
+def test_the_cluster_has_a_line_among_those_of_shared_connections() -> None:
+    rows = [
+        {"case": "SET P=1", "engine": "native", "shared": costs(18, 20, 22), "Envoy": costs(20, 20, 20)},
+        {"case": "GET P=1", "engine": "native", "shared": costs(21, 22, 23), "Envoy": costs(20, 20, 20)},
+        {"case": "GET P=16", "engine": "native", "shared": costs(90, 90, 90), "Envoy": costs(20, 20, 20)},
+    ]
+    *_, line = markdown(target_table.shared_lines({"cluster": {"rows": rows}}))
+    cells = "1.1 / 1.1 | 0.9 / 0.9 | 1.00 (0.95 - 1.05) / 1.10 (1.08 - 1.12) | met"
+    assert line == f"| on a cluster, P=1, SET / GET | Envoy on the same cluster | {cells} |"
+
+
+def test_results_of_a_cluster_from_before_shared_connections_leave_the_line_open() -> None:
+    rows = [{"case": "SET P=1", "engine": "native", "cluster": costs(18), "Envoy": costs(20)}]
+    *_, line = markdown(target_table.shared_lines({"cluster": {"rows": rows}}))
+    assert line.endswith("| 1.1 / 1.1 | 0.9 / 0.9 | - / - | not measured |")
 
 
 def test_every_target_of_the_table_is_judged_in_its_benchmark_too() -> None:
     for _, _, line in (*targets.TABLE, *targets.SHARED_TABLE):
-        assert {*line} <= {*targets.THROUGHPUT, *targets.LATENCY}
+        assert {*line} <= {*targets.THROUGHPUT, *targets.LATENCY, *targets.CLUSTER}
 
 
 def test_the_results_are_named_with_their_commits(tmp_path: Path) -> None:
     (tmp_path / "throughput.json").write_text(json.dumps(MEASURED))
     first, *others = target_table.origins(target_table.read(tmp_path))
     assert first == "throughput: commit def456, today, 3 rounds, beside commit abc123"
-    assert [other.split(":")[0] for other in others] == ["latency", "segments", "instead"]
+    assert [other.split(":")[0] for other in others] == ["latency", "segments", "instead", "cluster"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import latency, peers, targets
+from benchmarks import cluster, latency, peers, targets
 from benchmarks.targets import Target
 from benchmarks.throughput import DEFAULT, FLOORS, FULL
 
@@ -12,6 +12,7 @@ OURS = {
 OTHERS = {"Redis", "twemproxy", "twemproxy, default", "Envoy", *(name for name, _ in FLOORS.values())}
 PARTS = {part.name for part in latency.PARTS}
 KINDS = ("", ", shared", ", before")
+ALL = (*targets.THROUGHPUT, *targets.LATENCY, *targets.CLUSTER)
 CONTENDERS = {f"{engine} engine{kind}" for engine in peers.ENGINES for kind in KINDS} | {"Envoy"}
 
 
@@ -32,15 +33,27 @@ def test_so_is_every_target_of_the_latency(target: Target) -> None:
     assert {target.ours, target.theirs} <= CONTENDERS
 
 
+@pytest.mark.parametrize("target", targets.CLUSTER, ids=lambda target: target.case)
+def test_so_is_every_target_of_the_cluster(target: Target) -> None:
+    assert target.case in {cluster.named(*case) for case in cluster.CASES}
+    names = {cluster.contender(engine, name) for engine in peers.ENGINES for name in cluster.CONTENDERS}
+    assert {target.ours, target.theirs} <= names
+
+
+def test_the_cluster_has_targets_for_commands_that_are_not_pipelined() -> None:
+    found = {(target.case, target.ours, target.theirs, target.limit, target.aim) for target in targets.CLUSTER}
+    assert found == {
+        (f"on a cluster, {command} P=1", "native, shared", "Envoy", 1.1, 0.9) for command in ("SET", "GET")
+    }
+
+
 def test_no_ratio_has_two_limits() -> None:
-    judged = [
-        (target.case, target.ours, target.theirs, target.measure) for target in (*targets.THROUGHPUT, *targets.LATENCY)
-    ]
+    judged = [(target.case, target.ours, target.theirs, target.measure) for target in ALL]
     assert len(set(judged)) == len(judged)
 
 
 def test_an_aim_is_harder_than_the_limit() -> None:
-    for target in (*targets.THROUGHPUT, *targets.LATENCY):
+    for target in ALL:
         assert target.aim is None or target.holds(target.aim)
 
 

@@ -2,10 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
+from proxy.cli.serve import _connections
+from proxy.config import Settings, Upstream
 
 
 def run(*args: str) -> tuple[int, str]:
@@ -77,3 +81,18 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         code, text = run("serve", "--listen", f"127.0.0.1:{port}", "--log-level", "error")
     assert code == 2
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use. Is another " in text
+
+
+@pytest.mark.parametrize(
+    ("url", "connections", "told"),
+    [
+        ("redis://a", "per-client", "each client gets a connection to"),
+        ("redis://a", 1, "clients share a connection to"),
+        ("redis://a", 2, "clients share 2 connections to"),
+        ("redis-cluster://a", "per-client", "each client gets a connection to each node that it uses of"),
+        ("redis-cluster://a", 1, "clients share a connection to each node of"),
+        ("redis-cluster://a", 2, "clients share 2 connections to each node of"),
+    ],
+)
+def test_the_start_tells_how_clients_are_connected(url: str, connections: Any, told: str) -> None:
+    assert _connections(Settings(upstream=Upstream(url=url, connections=connections))) == told

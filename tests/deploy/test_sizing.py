@@ -42,8 +42,8 @@ OLD = {
     "throughput": [row("SET", "native, managed", 40, 10), row("GET", "native, managed", 20, 12)],
     "memory": [{"contender": "native engine", "idle_mib": [40, 1, 99], "used_kib": [8, 1, 99]}],
     "cluster": [
-        {"case": "SET P=1", "engine": "native", "ratio": [2, 1, 9]},
-        {"case": "GET P=1", "engine": "native", "ratio": [1, 1, 9]},
+        {"case": "SET P=1", "engine": "native", "ratio": [2, 1, 9], "redis_ratio": [1.1, 1, 9]},
+        {"case": "GET P=1", "engine": "native", "ratio": [1, 1, 9], "redis_ratio": [1.5, 1, 9]},
     ],
 }
 """Results from before there were shared connections."""
@@ -51,12 +51,24 @@ NEW = {
     **OLD,
     "throughput": [*OLD["throughput"], row("SET", "native, shared", 20, 2), row("GET", "native, shared", 10, 2)],
     "memory": [*OLD["memory"], {"contender": "native engine, shared", "idle_mib": [50, 1, 99], "used_kib": [4, 1, 99]}],
+    "cluster": [
+        {**of_case, "ratio_of_shared": [ratio, 1, 9], "redis_ratio_of_shared": [0.5, 1, 9]}
+        for of_case, ratio in zip(OLD["cluster"], (1.5, 0.5), strict=True)
+    ],
 }
+
+
+ON_CLUSTER = {
+    "native, cluster": {"first_kib": 10, "further_kib": 3},
+    "native, shared": {"first_kib": 4, "further_kib": 0.5},
+}
+"""Memory of clients there."""
 
 
 def written(home: Path, results: dict[str, list[dict[str, Any]]]) -> Path:
     for name, rows in results.items():
-        (home / f"{name}.json").write_text(json.dumps({"rows": rows}))
+        more = {"memory": ON_CLUSTER} if name == "cluster" and results is NEW else {}
+        (home / f"{name}.json").write_text(json.dumps({"rows": rows, **more}))
     return home
 
 
@@ -116,14 +128,38 @@ class TestNeeds:
         assert per_client.proxy_cores == pytest.approx(cores)
         assert shared.proxy_cores == pytest.approx(cores / 2)
 
-    def test_on_a_cluster_each_client_has_each_node_and_commands_cost_more(self, tmp_path: Path) -> None:
+    def test_on_a_cluster_commands_cost_as_many_times_as_much_as_was_measured(self, tmp_path: Path) -> None:
         per_client, shared = counted(tmp_path, NEW, nodes=3)
-        assert per_client == (3072, 40, 8, 0.45, 0.11)
-        assert shared is None
+        assert per_client == pytest.approx((3072, 40, 16, (40 * 2 + 20 * 1) / 200, (10 * 1.1 + 12 * 1.5) / 200))
+        assert shared == pytest.approx((12, 40, 5, (40 * 1.5 + 20 * 0.5) / 200, (10 * 0.5 + 12 * 0.5) / 200))
+
+    @pytest.mark.parametrize(
+        ("options", "connections"),
+        [
+            ({"nodes": 3}, 2 * 3 * 2),
+            ({"nodes": 3, "trunks": 1, "protocols": 1}, 3),
+            ({"nodes": 5, "proxies": 10, "workers": 4, "trunks": 2, "protocols": 1}, 10 * 4 * 5 * 2),
+            ({"nodes": 3, "pinned": 25}, 2 * 3 * 2 + 256 * 3),
+            ({"nodes": 3, "pinned": 100}, 2 * 3 * 2 + 1024 * 3),
+        ],
+        ids=str,
+    )
+    def test_on_a_cluster_shared_connections_and_pinned_clients_count_for_each_node(
+        self, options: dict[str, Any], connections: int, tmp_path: Path
+    ) -> None:
+        per_client, shared = counted(tmp_path, NEW, **options)
+        assert (per_client.connections, shared.connections) == (1024 * options["nodes"], connections)
+
+    def test_a_client_takes_more_memory_with_each_node(self, tmp_path: Path) -> None:
+        for nodes, per_client, shared in ((2, 13, 4.5), (5, 22, 6)):
+            found = counted(tmp_path, NEW, nodes=nodes)
+            assert [way.clients_mib for way in found] == [per_client, shared]
 
     def test_nothing_is_guessed_that_was_not_measured(self, tmp_path: Path) -> None:
         _, shared = counted(tmp_path, OLD)
         assert shared == (4, 40, None, None, None)
+        per_client, shared = counted(tmp_path, OLD, nodes=3)
+        assert (per_client, shared) == (pytest.approx((3072, 40, None, 0.5, 0.145)), (12, 40, None, None, None))
         per_client, shared = counted(tmp_path, NEW, pipeline=16)
         assert per_client[3:] == shared[3:] == (None, None)
 
@@ -142,12 +178,20 @@ class TestProgram:
             "CPU of Redis                          0.22 cores        0.05 cores\n",
         )
 
-    def test_it_prints_one_way_on_a_cluster(self, tmp_path: Path) -> None:
-        status, told = shown("--clients", "100", "--commands", "1e4", "--nodes", "4", results=written(tmp_path, NEW))
-        assert status == 0
-        assert "  of each node                               100\n" in told
-        assert "  of each node                                3%\n" in told
-        assert told.endswith("upstream.connections is not for clusters.\n")
+    def test_it_prints_both_ways_on_a_cluster(self, tmp_path: Path) -> None:
+        arguments = ("--clients", "100", "--commands", "1e4", "--nodes", "4", "--pinned", "5", "--gets", "50")
+        assert shown(*arguments, results=written(tmp_path, NEW)) == (
+            0,
+            "                                  one per client            shared\n"
+            "connections at Redis, at most                400                36\n"
+            "  of each node                               100                 9\n"
+            "memory of all proxies, idle               40 MiB            40 MiB\n"
+            "memory of all clients, idle              1.9 MiB           0.6 MiB\n"
+            "CPU of all proxies                    0.50 cores        0.36 cores\n"
+            "  of each worker                             50%               36%\n"
+            "CPU of Redis                          0.14 cores        0.06 cores\n"
+            "  of each node                                4%                1%\n",
+        )
 
     @pytest.mark.parametrize(
         ("options", "remark"),
@@ -155,8 +199,12 @@ class TestProgram:
             ({"commands": 100_000}, "A worker should not be busier than 70%: take 5 or 3 workers in all."),
             ({"commands": 100_000}, "Redis serves with one thread, which should not be busier than 70% either."),
             ({"clients": 4}, "Shared connections save none at Redis here: there are too few clients for so many."),
+            (
+                {"clients": 4, "nodes": 3},
+                "Shared connections save none at Redis here: there are too few clients for so many.",
+            ),
         ],
-        ids=["workers", "Redis", "few"],
+        ids=["workers", "Redis", "few", "few on a cluster"],
     )
     def test_it_warns(self, options: dict[str, Any], remark: str, tmp_path: Path) -> None:
         fleet = sizing.Fleet(**{"clients": 1024, "commands": 10_000, "gets": 50, **options})
@@ -204,5 +252,5 @@ def test_the_documents_show_what_it_prints(arguments: str, output: str) -> None:
     assert shown(*arguments.split()) == (0, output)
 
 
-def test_the_documents_show_two_fleets() -> None:
-    assert len(EXAMPLES) == 2
+def test_the_documents_show_three_fleets_and_one_of_them_on_a_cluster() -> None:
+    assert ["--nodes" in arguments for arguments, _ in EXAMPLES] == [False, False, True]
