@@ -33,7 +33,7 @@ def run(*command: str, at: Path = HERE, given: str = "", **env: str) -> str:
 
 @contextmanager
 def staying(*command: str) -> Iterator[Mapping[str, Any]]:
-    """Run a program until the end of the block; what it has printed. It waits for the end of its standard input then."""
+    """Run a program until the end of the block; the JSON that it prints. It stays until its standard input ends."""
     process = subprocess.Popen(
         command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

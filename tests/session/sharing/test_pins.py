@@ -141,8 +141,8 @@ class TestRefusals:
         "text",
         [
             "SHUTDOWN", "CONFIG SET a b", "EVAL s 0", "SYNC", "BLPOP m:a 0", "SORT m:a", "EVAL_RO s 1 m:a",
-            "CLIENT KILL ID 1", "CLIENT MAINT_NOTIFICATIONS ON", "SCRIPT FLUSH", "CLUSTER FORGET!", "NO!SUCH",
-            "SORT k BY m:*", "LPUSH m:a x",
+            "CLIENT KILL ID 1", "CLIENT MAINT_NOTIFICATIONS ON", "CLIENT CAPA redirect", "SCRIPT FLUSH",
+            "CLUSTER FORGET!", "NO!SUCH", "SORT k BY m:*", "LPUSH m:a x",
         ],
     )  # fmt: skip
     def test_what_is_refused_pins_nobody(self, text: str) -> None:
