@@ -19,6 +19,7 @@ const connects = {
       get: (key) => client.get(key),
       mget: (keys) => client.mget(keys),
       del: (keys) => client.del(keys),
+      pipeline: async (key, value) => (await client.pipeline().set(key, value).get(key).exec()).map(([, reply]) => reply),
       name: () => client.client("GETNAME"),
       end: () => client.quit(),
     };
@@ -31,6 +32,7 @@ const connects = {
       get: (key) => client.get(key),
       mget: (keys) => client.mGet(keys),
       del: (keys) => client.del(keys),
+      pipeline: (key, value) => client.multi().set(key, value).get(key).execAsPipeline(),
       name: () => client.clientGetName(),
       end: () => client.close(),
     };
@@ -50,6 +52,7 @@ const connects = {
       get: (key) => client.get(key),
       mget: (keys) => client.mget(keys),
       del: (keys) => client.del(keys),
+      pipeline: (key, value) => client.exec(new library.Batch(false).set(key, value).get(key), true),
       name: () => client.customCommand(["CLIENT", "GETNAME"]),
       end: () => client.close(),
     };
@@ -69,6 +72,7 @@ async function work(client, number) {
   const seen = await Promise.all(numbers.map((value) => client.get(key(value))));
   assert.deepEqual(seen, numbers.map((value) => `[${value}]`));
   assert.deepEqual(await client.mget([key("one"), "none", key(7)]), ['{"value":19}', null, "[7]"]);
+  assert.deepEqual(await client.pipeline(key(0), '["a"]'), ["OK", '["a"]']);
   assert.equal(await client.del([key(0), "none"]), 1);
   await assert.rejects(client.set(key("bad"), "{nope"), /flask-cache-proxy: /);
   assert.equal(await client.get(key("bad")), null);
