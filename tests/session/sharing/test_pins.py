@@ -182,6 +182,24 @@ class TestUnknown:
             b"-ERR unknown\r\n"
         )
 
+    def test_sentinel_does_not_where_the_server_is_none(self) -> None:
+        played = Script().sends(words("SENTINEL MASTERS") + PING).finds_nothing()
+        played.to_upstream(words("SENTINEL MASTERS") + PING).replies(b"-ERR unknown\r\n" + PONG)
+        played.to_client(b"-ERR unknown\r\n" + PONG).shares()
+
+    def test_behind_it_all_is_as_before(self) -> None:
+        played = Script().sends(words("SENTINEL MASTERS")).finds_nothing().replies(b"-ERR unknown\r\n")
+        played.to_upstream(words("SENTINEL MASTERS")).to_client(b"-ERR unknown\r\n")
+        played.sends(words("LPUSH m:a x") + words("CLIENT SETNAME a") + words("GET k")).to_upstream(words("GET k"))
+        played.replies(b"$-1\r\n")
+        assert played.client.startswith(b"-ERR flask-cache-proxy: LPUSH is refused")
+        assert played.client.endswith(OK + b"$-1\r\n")
+        played.shares()
+
+    def test_sentinel_of_a_sentinel_pins_as_far_as_it_passes(self) -> None:
+        played = Script(policy(guard=Guard(allowed_commands=frozenset({b"SENTINEL"})))).sends(words("SENTINEL MASTERS"))
+        played.finds("admin").asks_for(2, "unknown")
+
     @pytest.mark.parametrize("text", ["NOSUCH m:a", "CLIENT NOSUCH"])
     def test_one_that_is_refused_does_not(self, text: str) -> None:
         played = Script().sends(words(text))
