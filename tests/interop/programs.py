@@ -1,8 +1,13 @@
 """Programs of other languages and environments: run, with their word taken only if they say nothing else."""
 
+import json
 import os
+import select
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +29,22 @@ def run(*command: str, at: Path = HERE, given: str = "", **env: str) -> str:
     )
     assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}\n{done.stdout[-1000:]}"
     return done.stdout
+
+
+@contextmanager
+def staying(*command: str) -> Iterator[Mapping[str, Any]]:
+    """Run a program until the end of the block; the JSON that it prints. It stays until its standard input ends."""
+    process = subprocess.Popen(
+        command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert select.select([process.stdout], [], [], PATIENCE)[0], "the program prints nothing"
+            line = process.stdout.readline()
+            if line:
+                yield json.loads(line)
+            said = process.communicate(timeout=PATIENCE)
+            assert (process.returncode, *said) == (0, "", ""), f"it ended early: {not line}"
+        finally:
+            process.kill()

@@ -12,6 +12,7 @@ from proxy.resp import Request, encode
 from proxy.session.auth import OK, Gate, has_login, hello_name, without_login
 from proxy.session.counters import Tally
 from proxy.session.effects import CommandInfo, Effects
+from proxy.session.expected_replies import PASS
 from proxy.session.lane import Last
 from proxy.session.sharing.link_change import LinkChange, Shared
 from proxy.session.state import Conversation, Ended
@@ -26,6 +27,8 @@ _PRINTABLE: Final = frozenset(range(ord("!"), ord("~") + 1))
 _VERSIONS: Final = (b"2", b"3")
 _RESET: Final = b"+RESET\r\n"
 _LIBRARY: Final = frozenset({b"LIB-NAME", b"LIB-VER"})
+_SENTINEL: Final = b"SENTINEL"
+"""StackExchange.Redis asks each server for SENTINEL MASTERS. One that is no sentinel does not know the command."""
 
 
 def is_large(request: Request) -> bool:
@@ -70,6 +73,10 @@ class Sharing:
         """As `aim`, for a command that the table does not have. In place of one of CLUSTER, a harmless one is sent."""
         if is_large(request):
             self.change.pin(request, Pin.LARGE)
+            return True
+        if name == _SENTINEL and info is None:
+            self.outbox.aim_freely()
+            self.outbox.send(request.raw, PASS)  # the client gets the server's own error
             return True
         if name.startswith(b"CLUSTER|"):
             self.change.aim_freely()

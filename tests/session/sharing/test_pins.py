@@ -141,8 +141,8 @@ class TestRefusals:
         "text",
         [
             "SHUTDOWN", "CONFIG SET a b", "EVAL s 0", "SYNC", "BLPOP m:a 0", "SORT m:a", "EVAL_RO s 1 m:a",
-            "CLIENT KILL ID 1", "CLIENT MAINT_NOTIFICATIONS ON", "SCRIPT FLUSH", "CLUSTER FORGET!", "NO!SUCH",
-            "SORT k BY m:*", "LPUSH m:a x",
+            "CLIENT KILL ID 1", "CLIENT MAINT_NOTIFICATIONS ON", "CLIENT CAPA redirect", "SCRIPT FLUSH",
+            "CLUSTER FORGET!", "NO!SUCH", "SORT k BY m:*", "LPUSH m:a x",
         ],
     )  # fmt: skip
     def test_what_is_refused_pins_nobody(self, text: str) -> None:
@@ -181,6 +181,24 @@ class TestUnknown:
         played.finds_nothing().to_upstream(words("NOSUCH a")).replies(b"-ERR unknown\r\n").to_client(
             b"-ERR unknown\r\n"
         )
+
+    def test_sentinel_does_not_where_the_server_is_none(self) -> None:
+        played = Script().sends(words("SENTINEL MASTERS") + PING).finds_nothing()
+        played.to_upstream(words("SENTINEL MASTERS") + PING).replies(b"-ERR unknown\r\n" + PONG)
+        played.to_client(b"-ERR unknown\r\n" + PONG).shares()
+
+    def test_behind_it_all_is_as_before(self) -> None:
+        played = Script().sends(words("SENTINEL MASTERS")).finds_nothing().replies(b"-ERR unknown\r\n")
+        played.to_upstream(words("SENTINEL MASTERS")).to_client(b"-ERR unknown\r\n")
+        played.sends(words("LPUSH m:a x") + words("CLIENT SETNAME a") + words("GET k")).to_upstream(words("GET k"))
+        played.replies(b"$-1\r\n")
+        assert played.client.startswith(b"-ERR flask-cache-proxy: LPUSH is refused")
+        assert played.client.endswith(OK + b"$-1\r\n")
+        played.shares()
+
+    def test_sentinel_of_a_sentinel_pins_as_far_as_it_passes(self) -> None:
+        played = Script(policy(guard=Guard(allowed_commands=frozenset({b"SENTINEL"})))).sends(words("SENTINEL MASTERS"))
+        played.finds("admin").asks_for(2, "unknown")
 
     @pytest.mark.parametrize("text", ["NOSUCH m:a", "CLIENT NOSUCH"])
     def test_one_that_is_refused_does_not(self, text: str) -> None:

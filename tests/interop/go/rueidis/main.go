@@ -1,6 +1,7 @@
 // A rueidis producer at its ordinary work, through the proxy whose address is its first argument: what its goroutines
 // ask is pipelined by itself, and what it reads may be cached in the program until Redis says that it has changed.
-// Its second argument is the protocol. Its third, `single`, makes it an ordinary client in front of a cluster.
+// Its second argument is the protocol. Its third, `single`, makes it an ordinary client in front of a cluster. With `stay`
+// or `stay-caching` there are several clients, which stay.
 // Prints what it wrote and saw as JSON; exits with 1 where anything is not as it should be.
 package main
 
@@ -30,22 +31,29 @@ func main() {
 	defer cancel()
 	prefix = "flask_cache_rueidis" + os.Args[2] + ":"
 	resp2 := os.Args[2] == "2"
-	single := len(os.Args) > 3 && os.Args[3] == "single"
+	how := strings.Join(os.Args[3:], "")
+	if strings.HasPrefix(how, "stay") {
+		stay(ctx, resp2, how == "stay-caching")
+		return
+	}
+	single := how == "single"
 	cacheless := resp2 || single
 	client := connect(rueidis.ClientOption{
 		AlwaysRESP2: resp2, DisableCache: cacheless, ForceSingleClient: single, OnInvalidations: note,
 	})
 	defer client.Close()
 
-	producers(ctx, client)
-	several(ctx, client)
+	producers(ctx, client, prefix)
+	together(ctx, client, prefix)
 	errorsAreErrors(ctx, client)
 	dedicated(ctx, client)
 	subscribe(ctx, client)
 	if !cacheless {
 		changedByFlask(ctx, client)
-		changedByAnother(ctx, client)
-		severalCached(ctx, client)
+		another := connect(rueidis.ClientOption{DisableCache: true})
+		defer another.Close()
+		changedByAnother(ctx, client, another, prefix)
+		severalCached(ctx, client, prefix)
 		broadcast(ctx)
 	}
 
@@ -83,7 +91,7 @@ func get(ctx context.Context, client rueidis.Client, key string) string {
 }
 
 // producers write and read keys of their own, all at once.
-func producers(ctx context.Context, client rueidis.Client) {
+func producers(ctx context.Context, client rueidis.Client, prefix string) {
 	report.Together(64, func(number int) {
 		for round := range 20 {
 			key := fmt.Sprintf("%sown:%d:%d", prefix, number, round)
@@ -95,7 +103,8 @@ func producers(ctx context.Context, client rueidis.Client) {
 	})
 }
 
-func several(ctx context.Context, client rueidis.Client) {
+// together sends many commands at once.
+func together(ctx context.Context, client rueidis.Client, prefix string) {
 	key := func(n int) string { return fmt.Sprintf("%smulti:%d", prefix, n) }
 	var commands rueidis.Commands
 	for n := range 100 {
@@ -227,9 +236,7 @@ func changedByFlask(ctx context.Context, client rueidis.Client) {
 	}
 }
 
-func changedByAnother(ctx context.Context, client rueidis.Client) {
-	another := connect(rueidis.ClientOption{DisableCache: true})
-	defer another.Close()
+func changedByAnother(ctx context.Context, client, another rueidis.Client, prefix string) {
 	report.Together(8, func(number int) {
 		set(ctx, client, fmt.Sprintf("%sby-another:%d", prefix, number), `"before"`)
 	})
@@ -242,7 +249,7 @@ func changedByAnother(ctx context.Context, client rueidis.Client) {
 	}
 }
 
-func severalCached(ctx context.Context, client rueidis.Client) {
+func severalCached(ctx context.Context, client rueidis.Client, prefix string) {
 	keys := []string{prefix + "by-another:0", prefix + "multi:1", prefix + "none"}
 	for range 2 {
 		messages, err := rueidis.MGetCache(client, ctx, time.Minute, keys)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 )
@@ -31,6 +32,12 @@ func (report *Report) Write(key, payload string) {
 // Print is the last thing that a program does.
 func (report *Report) Print() {
 	fmt.Println(Encoded(report))
+}
+
+// Stay waits for the end of the standard input.
+func Stay() {
+	_, err := io.Copy(io.Discard, os.Stdin)
+	Check(err)
 }
 
 // Check ends the program where something failed.

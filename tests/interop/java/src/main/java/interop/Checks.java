@@ -2,6 +2,7 @@ package interop;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -44,6 +45,47 @@ final class Checks {
         }
     }
 
+    /**
+     * Several clients work at once, and stay connected until the standard input ends. The first of them keep what they
+     * read until Redis says that it has changed. `tracking`: their connections.
+     */
+    static void stay(String name, List<? extends Driver> caching, List<? extends Driver> others, int tracking)
+            throws Exception {
+        List<Checks> all = new ArrayList<>();
+        for (Driver driver : others) {
+            all.add(new Checks(name + "-" + all.size(), driver));
+        }
+        atOnce(all.size(), number -> all.get(number).onShared());
+        for (Driver driver : caching) {
+            Checks checks = new Checks(name + "-" + all.size(), driver);
+            checks.changedBy(others.get(0));
+            all.add(checks);
+        }
+        Map<String, String> wrote = new LinkedHashMap<>();
+        all.forEach(each -> wrote.putAll(each.wrote));
+        System.out.println(JSON.toJson(Map.of("wrote", wrote, "seen", Map.of("tracking", tracking))));
+        System.in.transferTo(OutputStream.nullOutputStream());
+        all.forEach(each -> each.driver.close());
+    }
+
+    private void onShared() throws Exception {
+        values();
+        options();
+        several();
+        many();
+        misses();
+    }
+
+    private void changedBy(Driver another) {
+        set("cached", "1");
+        equal(driver.cached(prefix + "cached"), "1");
+        equal(another.set(prefix + "cached", "2", Driver.How.EXPIRES), "OK");
+        while (!driver.cached(prefix + "cached").equals("2")) {
+            Thread.onSpinWait();
+        }
+        wrote.put(prefix + "cached", "2");
+    }
+
     private void values() {
         String product = "{\"name\":\"Tea ☃\",\"price\":2.5,\"tags\":[\"hot\",\"green\"]}";
         set("set", product);
@@ -76,7 +118,7 @@ final class Checks {
         equal(driver.pipeline(values), List.copyOf(values.values()));
         equal(driver.scan(prefix + "many*"), values.keySet());
         wrote.putAll(values);
-        together(producer -> {
+        atOnce(16, producer -> {
             for (int round = 0; round < 10; round++) {
                 String payload = "{\"producer\":" + producer + ",\"round\":" + round + "}";
                 set("own" + producer, payload);
@@ -85,13 +127,17 @@ final class Checks {
         });
     }
 
-    private void together(java.util.function.IntConsumer work) throws Exception {
-        ExecutorService threads = Executors.newFixedThreadPool(16);
+    private interface Work {
+        void of(int number) throws Exception;
+    }
+
+    private static void atOnce(int count, Work work) throws Exception {
+        ExecutorService threads = Executors.newFixedThreadPool(count);
         List<Callable<Void>> all = new ArrayList<>();
-        for (int number = 0; number < 16; number++) {
+        for (int number = 0; number < count; number++) {
             int mine = number;
             all.add(() -> {
-                work.accept(mine);
+                work.of(mine);
                 return null;
             });
         }

@@ -31,6 +31,11 @@ interface Driver extends AutoCloseable {
 
     Set<String> scan(String pattern);
 
+    /** GET, through the cache that the client keeps, if it keeps one. */
+    default String cached(String key) {
+        throw new UnsupportedOperationException();
+    }
+
     /** SET and GET of each in one pipeline; the replies to GET. */
     List<String> pipeline(Map<String, String> values);
 

@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import redis.clients.jedis.AbstractTransaction;
+import redis.clients.jedis.ConnectionPoolConfig;
 import redis.clients.jedis.DefaultJedisClientConfig;
 import redis.clients.jedis.HostAndPort;
 import redis.clients.jedis.JedisPubSub;
@@ -17,23 +18,64 @@ import redis.clients.jedis.RedisClient;
 import redis.clients.jedis.RedisProtocol;
 import redis.clients.jedis.Response;
 import redis.clients.jedis.ScanIteration;
+import redis.clients.jedis.csc.Cache;
+import redis.clients.jedis.csc.DefaultCache;
 import redis.clients.jedis.params.GetExParams;
 import redis.clients.jedis.params.SetParams;
 
-/** An ordinary Jedis producer. Its arguments: the address of the proxy, the protocol. */
+/**
+ * An ordinary Jedis producer. Its arguments: the address of the proxy, the protocol, and `stay` or `stay-caching` for
+ * several that stay.
+ */
 final class WithJedis implements Driver {
+    private static final int POOL = 8;
+
     private final RedisClient client;
 
-    private WithJedis(String address, String protocol) {
+    private WithJedis(String address, String protocol, ConnectionPoolConfig pool, Cache cache) {
         RedisProtocol version = protocol.equals("3") ? RedisProtocol.RESP3 : RedisProtocol.RESP2;
+        DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder().protocol(version);
         client = RedisClient.builder()
                 .hostAndPort(HostAndPort.from(address))
-                .clientConfig(DefaultJedisClientConfig.builder().protocol(version).build())
+                .clientConfig(config.clientName("jedis").database(0).build())
+                .poolConfig(pool)
+                .cache(cache)
                 .build();
     }
 
     public static void main(String[] arguments) throws Exception {
-        Checks.run("jedis-" + arguments[1], new WithJedis(arguments[0], arguments[1]));
+        String address = arguments[0], protocol = arguments[1], name = "jedis-" + protocol;
+        if (arguments.length < 3) {
+            Checks.run(name, new WithJedis(address, protocol, new ConnectionPoolConfig(), null));
+        } else {
+            int caching = arguments[2].equals("stay-caching") ? 1 : 0;
+            Checks.stay(
+                    name, several(address, protocol, caching, true), several(address, protocol, 3, false), POOL * caching);
+        }
+    }
+
+    /** Clients whose pools are filled. */
+    private static List<WithJedis> several(String address, String protocol, int count, boolean caching) throws Exception {
+        List<WithJedis> all = new ArrayList<>();
+        for (int number = 0; number < count; number++) {
+            ConnectionPoolConfig pool = new ConnectionPoolConfig();
+            pool.setMinIdle(POOL);
+            all.add(new WithJedis(address, protocol, pool, caching ? new AnyServer() : null));
+            all.get(number).client.getPool().preparePool();
+        }
+        return all;
+    }
+
+    /** A cache of what is read. Jedis asks for Redis 7.4, for the sake of other servers. */
+    private static final class AnyServer extends DefaultCache {
+        AnyServer() {
+            super(1000);
+        }
+
+        @Override
+        public boolean compatibilityMode() {
+            return true;
+        }
     }
 
     private static SetParams words(How how) {
@@ -57,6 +99,11 @@ final class WithJedis implements Driver {
 
     @Override
     public String get(String key) {
+        return client.get(key);
+    }
+
+    @Override
+    public String cached(String key) {
         return client.get(key);
     }
 

@@ -9,6 +9,7 @@ import io.lettuce.core.RedisURI;
 import io.lettuce.core.ScanArgs;
 import io.lettuce.core.ScanIterator;
 import io.lettuce.core.SetArgs;
+import io.lettuce.core.TrackingArgs;
 import io.lettuce.core.TransactionResult;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
@@ -17,38 +18,60 @@ import io.lettuce.core.masterreplica.MasterReplica;
 import io.lettuce.core.protocol.ProtocolVersion;
 import io.lettuce.core.pubsub.RedisPubSubAdapter;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
+import io.lettuce.core.support.caching.CacheAccessor;
+import io.lettuce.core.support.caching.CacheFrontend;
+import io.lettuce.core.support.caching.ClientSideCaching;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * An ordinary Lettuce producer. Its arguments: the address of the proxy, the protocol, and `replicas` for one that asks
- * for the other nodes by ROLE.
+ * for the other nodes by ROLE, or `stay` or `stay-caching` for several that stay.
  */
 final class WithLettuce implements Driver {
     private final RedisClient client;
     private final StatefulRedisConnection<String, String> connection;
     private final RedisCommands<String, String> commands;
+    private final CacheFrontend<String, String> cache;
 
-    private WithLettuce(String address, String protocol, boolean replicas) {
-        RedisURI uri = RedisURI.create("redis://" + address);
+    private WithLettuce(String address, String protocol, boolean replicas, boolean caching) {
+        RedisURI uri = RedisURI.create("redis://" + address + "/0?clientName=lettuce");
         client = RedisClient.create(uri);
         client.setOptions(ClientOptions.builder()
                 .protocolVersion(protocol.equals("3") ? ProtocolVersion.RESP3 : ProtocolVersion.RESP2)
                 .build());
         connection = replicas ? MasterReplica.connect(client, StringCodec.UTF8, uri) : client.connect();
         commands = connection.sync();
+        cache = caching ? ClientSideCaching.enable(kept(), connection, TrackingArgs.Builder.enabled()) : null;
+    }
+
+    private static CacheAccessor<String, String> kept() {
+        return CacheAccessor.forMap(new ConcurrentHashMap<>());
     }
 
     public static void main(String[] arguments) throws Exception {
-        boolean replicas = arguments.length > 2;
+        String how = arguments.length > 2 ? arguments[2] : "";
         String name = "lettuce-" + String.join("-", List.of(arguments).subList(1, arguments.length));
-        Checks.run(name, new WithLettuce(arguments[0], arguments[1], replicas));
+        if (how.startsWith("stay")) {
+            int caching = how.equals("stay-caching") ? 4 : 0;
+            Checks.stay(name, several(arguments, caching, true), several(arguments, 8, false), caching);
+        } else {
+            Checks.run(name, new WithLettuce(arguments[0], arguments[1], how.equals("replicas"), false));
+        }
+    }
+
+    private static List<WithLettuce> several(String[] arguments, int count, boolean caching) {
+        return IntStream.range(0, count)
+                .mapToObj(number -> new WithLettuce(arguments[0], arguments[1], false, caching))
+                .toList();
     }
 
     private static SetArgs words(How how) {
@@ -73,6 +96,11 @@ final class WithLettuce implements Driver {
     @Override
     public String get(String key) {
         return commands.get(key);
+    }
+
+    @Override
+    public String cached(String key) {
+        return cache.get(key);
     }
 
     @Override
