@@ -41,7 +41,7 @@ class Pinning:
 
 
 class OnSharedLinks(Connection):
-    """What connections on a plain Redis and on a cluster have in common: the change of the links."""
+    """The common part of the connections on a plain Redis and on a cluster: the change of the links."""
 
     __slots__ = ()
 

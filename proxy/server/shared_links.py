@@ -33,7 +33,7 @@ _LATER: Final = 2
 
 
 class _Links:
-    """What a plain Redis and a cluster have in common: pins, deadlines and counts."""
+    """The common part for a plain Redis and a cluster: pins, deadlines and counts."""
 
     def __init__(self, trunks: Trunks | NodeTrunks, metrics: Metrics) -> None:
         self._of_all = trunks

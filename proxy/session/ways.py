@@ -38,16 +38,17 @@ def way_of(
     parser = parser or RequestParser(policy.limits.request)
     parts = conversation, budget, tally
     common = policy, parser, *parts
-    if cluster is not None:
-        mailbox: Mailbox
-        if sharing is None:
-            cluster.use(mailbox := Mailbox(*parts, cluster.lanes, cluster.trouble))
-            return Way(parser, mailbox, LaneRequests(*common, cluster), cluster.router)
-        cluster.use(mailbox := SharedMailbox(*parts, cluster.lanes, cluster.trouble, sharing.change))
-        path = SharedLaneRequests(*common, cluster, sharing.change)
-        return Way(parser, mailbox, path, SharedRouter(sharing, cluster.router))
-    outbox: Outbox
     if sharing is None:
-        return Way(parser, outbox := Outbox(*parts), RequestPath(*common, outbox))
-    outbox = SharedOutbox(*parts, sharing.change)
-    return Way(parser, outbox, SharedRequests(*common, outbox, sharing.change), sharing)
+        if cluster is None:
+            outbox = Outbox(*parts)
+            return Way(parser, outbox, RequestPath(*common, outbox))
+        cluster.use(Mailbox(*parts, cluster.lanes, cluster.trouble))
+        return Way(parser, cluster.mailbox, LaneRequests(*common, cluster), cluster.router)
+    change = sharing.change
+    if cluster is None:
+        sharing.outbox = SharedOutbox(*parts, change)
+        return Way(parser, sharing.outbox, SharedRequests(*common, sharing.outbox, change), sharing)
+    sharing.outbox = mailbox = SharedMailbox(*parts, cluster.lanes, cluster.trouble, change)
+    cluster.use(mailbox)
+    path = SharedLaneRequests(*common, cluster, change)
+    return Way(parser, mailbox, path, SharedRouter(sharing, cluster.router))

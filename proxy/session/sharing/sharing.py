@@ -14,6 +14,7 @@ from proxy.session.counters import Tally
 from proxy.session.effects import CommandInfo, Effects
 from proxy.session.expected_replies import PASS
 from proxy.session.lane import Last
+from proxy.session.outbox import Outbox
 from proxy.session.sharing.link_change import LinkChange, Shared
 from proxy.session.state import Conversation, Ended
 
@@ -44,7 +45,9 @@ def _is_plain(name: bytes) -> bool:
 class Sharing:
     """See the module. `answers` and `aim` return True if the request needs nothing more, as those of a cluster do."""
 
-    __slots__ = ("_conversation", "_shared", "change", "gate")
+    __slots__ = ("_conversation", "_shared", "change", "gate", "outbox")
+    outbox: Outbox
+    """That of the requests. Its owner sets it."""
 
     def __init__(self, conversation: Conversation, tally: Tally, shared: Shared, gate: Gate | None) -> None:
         """`gate`: checks the client's password; None: Redis would."""
@@ -75,7 +78,7 @@ class Sharing:
             self.change.pin(request, Pin.LARGE)
             return True
         if name == _SENTINEL and info is None:
-            self.outbox.aim_freely()
+            self.change.aim_freely()
             self.outbox.send(request.raw, PASS)  # the client gets the server's own error
             return True
         if name.startswith(b"CLUSTER|"):
