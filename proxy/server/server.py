@@ -38,6 +38,8 @@ from proxy.upstream.slot_ranges import name
 _log = logging.getLogger("proxy.server")
 _FOLLOW: Final = 1.0
 """Seconds between two queries to the sentinels."""
+_PROTOCOLS: Final = 2
+"""Versions of RESP. Each has shared connections of its own."""
 _ABORT_TIMEOUT: Final = 1.0
 """Seconds to wait until aborted connections have ended. They need one iteration of the loop."""
 
@@ -152,7 +154,7 @@ class Server:
     def _clients_limit(self) -> Limit:
         """The limit of clients. If the limit of open files lowers it, the log says so, once for all workers."""
         wanted = self._settings.limits.clients
-        here = clients_at_most(wanted)
+        here = clients_at_most(wanted, _PROTOCOLS * self._settings.upstream.shared)
         was_said, self._said_limit = self._said_limit, Limit(here, wanted)
         if here < wanted and self._tells and self._said_limit != was_said:
             _log.info(
