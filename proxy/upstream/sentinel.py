@@ -53,14 +53,31 @@ class Master:
         self._each = timeout / len(target.sentinels)
         self._sentinels = list(target.sentinels)
         """The one that answered last comes first."""
-        self._idle: dict[TcpAddress, list[Query]] = {sentinel: [] for sentinel in target.sentinels}
+        self._idle: dict[TcpAddress, Query] = {}
+        """The connections that wait for the next question."""
+        self._locating: asyncio.Task[TcpAddress] | None = None
 
     def __str__(self) -> str:
         """The name for messages."""
         return f"the master {self._name}"
 
     async def locate(self) -> TcpAddress:
-        """The current address. Raises MasterError."""
+        """The current address. Raises MasterError.
+
+        One question serves all who ask while it is under way. So many dials take no more connections than one.
+        """
+        locating = self._locating
+        if locating is None:
+            locating = self._locating = asyncio.get_running_loop().create_task(self._locate(), name="ask the sentinels")
+            locating.add_done_callback(self._located)
+        return await asyncio.shield(locating)
+
+    def _located(self, locating: asyncio.Task[TcpAddress]) -> None:
+        self._locating = None
+        if not locating.cancelled():
+            locating.exception()  # all who asked may have left: then nobody else takes it
+
+    async def _locate(self) -> TcpAddress:
         refused: list[str] = []
         for sentinel in tuple(self._sentinels):
             try:
@@ -79,15 +96,14 @@ class Master:
 
     async def _ask(self, sentinel: TcpAddress) -> Answer:
         """Ask a sentinel for the master. Raises OSError, MasterError, _RefusedError."""
-        idle = self._idle[sentinel]
-        query = idle.pop() if idle else await self._connected(sentinel)
-        if query.lost:  # closed since the last query
+        query = self._idle.pop(sentinel, None)
+        if query is None or query.lost:  # closed since the last query
             query = await self._connected(sentinel)
         answer = await query.ask(command(b"SENTINEL", b"MASTER", self._name.encode()))
         if isinstance(answer, ErrorAnswer) and answer.text.startswith(_NO_ACCESS):
             query.close()  # the next query logs in again
             raise _RefusedError(sentinel, answer)
-        idle.append(query)
+        self._idle[sentinel] = query
         return answer
 
     async def _connected(self, sentinel: TcpAddress) -> Query:
@@ -117,9 +133,11 @@ class Master:
 
     async def end(self) -> None:
         """Close the connections to the sentinels at once, and wait until they are closed."""
-        for idle in self._idle.values():
-            while idle:
-                await idle.pop().end()
+        if self._locating is not None:
+            self._locating.cancel()
+            await asyncio.wait([self._locating])
+        while self._idle:
+            await self._idle.popitem()[1].end()
 
 
 def _address(answer: Answer) -> TcpAddress | None:

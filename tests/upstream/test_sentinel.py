@@ -61,6 +61,45 @@ async def test_many_may_ask_at_once(sentinel: Starting) -> None:
     await follows.end()
 
 
+async def test_many_who_ask_at_once_take_one_connection(sentinel: Starting) -> None:
+    asked: list[bytes] = []
+    follows = master(await sentinel(state(), asked))
+    for _ in range(3):
+        await asyncio.gather(*(follows.locate() for _ in range(100)))
+    assert asked == [QUESTION] * 3
+    await follows.end()
+
+
+async def test_whoever_leaves_costs_the_others_no_answer(sentinel: Starting) -> None:
+    follows = master(await sentinel(state()))
+    first, second = (asyncio.ensure_future(follows.locate()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == TcpAddress("127.0.0.1", 6379)
+    await follows.end()
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    follows = master(TcpAddress("127.0.0.1", 1))
+    asking = asyncio.ensure_future(follows.locate())
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(MasterError):
+        await follows.locate()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5, 50])
+async def test_the_end_takes_a_question_that_is_under_way(sentinel: Starting, turns: int) -> None:
+    follows = master(await sentinel(b""))
+    asking = asyncio.ensure_future(follows.locate())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await follows.end()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
 @pytest.mark.parametrize(
     "answer",
     [
