@@ -35,24 +35,27 @@ RESP3 = {
 """The reply to a GET."""
 
 
-@pytest.mark.parametrize("name", RESP3)
-def test_in_resp3_it_loses_its_trunk_and_tells_nobody(start_proxy: Start, tmp_path: Path, name: str) -> None:
-    lie = RESP3[name]
-    with ScriptedRedis(tmp_path, {**GOOD, "GET lie": lie}) as server:
+def test_in_resp3_it_loses_its_trunk_and_tells_nobody(start_proxy: Start, tmp_path: Path) -> None:
+    answers = dict(GOOD)
+    with ScriptedRedis(tmp_path, answers) as server:
         proxy = start_proxy("--upstream", f"unix://{server.unix}", env=environment(str(tmp_path / "admin.sock"), 1))
         proxy.expect("a shared connection to Redis at .* ended|Redis closed with")
-        with Wire(proxy.json) as asks, Wire(proxy.json) as idle, Wire(proxy.json) as other:
-            assert asks("HELLO", "3")[:1] == idle("HELLO", "3")[:1] == b"%"
-            assert other("GET", "own") == b"$3\r\nown\r\n"
-            asks.send(request("GET", "lie"))
-            proxy.wait_for_line("a shared connection to Redis at .* ended")
-            for client in (idle, other) * 3:
-                assert client("GET", "own") == b"$3\r\nown\r\n"
-                assert client.received == b""
-            with suppress(OSError):
-                asks.send_no_more()
-            assert lie.startswith(asks.until_closed())
-            assert is_served(proxy.json)
+        with Wire(proxy.json) as idle, Wire(proxy.json) as other:
+            assert idle("HELLO", "3")[:1] == b"%"
+            for name, lie in RESP3.items():
+                before = len(proxy.lines)
+                answers["GET lie"] = lie
+                with Wire(proxy.json) as asks:
+                    assert asks("HELLO", "3")[:1] == b"%"
+                    asks.send(request("GET", "lie"))
+                    proxy.wait_for_line("a shared connection to Redis at .* ended", before)
+                    for client in (idle, other) * 3:
+                        assert client("GET", "own") == b"$3\r\nown\r\n"
+                        assert client.received == b""
+                    with suppress(OSError):
+                        asks.send_no_more()
+                    assert lie.startswith(asks.until_closed()), name
+        assert is_served(proxy.json)
 
 
 OPENINGS = {
@@ -66,38 +69,50 @@ OPENINGS = {
     "an error in a text": b"!9\r\nERR hello\r\n",
     "more than one": HELLO_2 * 2,
     "too much": b"*1\r\n$100000\r\n" + b"x" * 100_000 + b"\r\n",
-    "levels without end": b"*1\r\n" * 10_000 + b":1\r\n",
     "HTTP": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+"""The reply to HELLO of a version."""
+HARMLESS = {
+    "levels without end": b"*1\r\n" * 10_000 + b":1\r\n",
     "no fields": b"*0\r\n",
     "null in place of fields": b"*-1\r\n",
     "half a field": b"*1\r\n$2\r\nid\r\n",
     "an id that is a list": b"*4\r\n$2\r\nid\r\n*2\r\n:1\r\n:2\r\n$4\r\nmode\r\n$7\r\ncluster\r\n",
 }
-"""The reply to HELLO of a version."""
-HARMLESS = ("levels without end", "no fields", "null in place of fields", "half a field", "an id that is a list")
-"""A client that asks for it gets it as it is."""
+"""A client that asks for it gets it, as without shared connections."""
 
 
 @pytest.mark.parametrize("version", ["2", "3"])
-@pytest.mark.parametrize("name", OPENINGS)
-def test_an_odd_greeting_costs_an_error_and_no_more(
-    start_proxy: Start, tmp_path: Path, name: str, version: str
+def test_an_odd_greeting_is_an_error_to_each_client_that_needs_it(
+    start_proxy: Start, tmp_path: Path, version: str
 ) -> None:
-    with ScriptedRedis(tmp_path, {**GOOD, f"HELLO {version}": OPENINGS[name]}) as server:
+    answers = dict(GOOD)
+    with ScriptedRedis(tmp_path, answers) as server:
         proxy = start_proxy("--upstream", f"unix://{server.unix}", env=environment(str(tmp_path / "admin.sock"), 1))
-        proxy.expect(r"\[\d+\] .*(HELLO|is not a Redis|Redis at|cluster mode)|runs in cluster mode")
-        for _ in range(2):
-            with Wire(proxy.json) as client:
-                client.send(request("HELLO", version) + request("GET", "own"))
-                client.send_no_more()
-                came = client.until_closed()
-            if name in HARMLESS:
-                assert came.endswith(b"$3\r\nown\r\n")
-            else:
-                assert came.startswith(b"-ERR flask-cache-proxy: ")
-                assert came.count(b"\r\n") == 1
-        if version == "3":
-            assert is_served(proxy.json)
+        proxy.expect(r"\[\d+\] .*(HELLO|is not a Redis|Redis at)")
+        for name, greeting in OPENINGS.items():
+            answers[f"HELLO {version}"] = greeting
+            for _ in range(2):
+                with Wire(proxy.json) as client, suppress(OSError):
+                    client.send(request("HELLO", version) + request("GET", "own"))
+                    client.send_no_more()
+                    came = client.until_closed()
+                assert came.startswith(b"-ERR flask-cache-proxy: "), name
+                assert came.count(b"\r\n") == 1, name
+        answers.update(GOOD)
+        with Wire(proxy.json) as client:
+            assert client("HELLO", version)[:1] == {"2": b"*", "3": b"%"}[version]
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_greeting_that_says_little_harms_nobody(start_proxy: Start, tmp_path: Path, name: str) -> None:
+    with ScriptedRedis(tmp_path, {**GOOD, "HELLO 2": HARMLESS[name]}) as server:
+        proxy = start_proxy("--upstream", f"unix://{server.unix}", env=environment(str(tmp_path / "admin.sock"), 1))
+        proxy.expect("runs in cluster mode")
+        with Wire(proxy.json) as client:
+            client.send(request("HELLO", "2") + request("GET", "own"))
+            client.send_no_more()
+            assert client.until_closed().endswith(b"$3\r\nown\r\n")
 
 
 OWN = {
@@ -110,18 +125,21 @@ OWN = {
 """The reply to CLIENT SETNAME, which the proxy sends first."""
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_an_odd_answer_on_an_own_connection_is_nobody_elses(start_proxy: Start, tmp_path: Path, name: str) -> None:
-    answers = {**GOOD, "CLIENT SETNAME me": OWN[name], "WATCH a": b"+WATCHED\r\n"}
+def test_an_odd_answer_on_an_own_connection_is_nobody_elses(start_proxy: Start, tmp_path: Path) -> None:
+    answers = {**GOOD, "WATCH a": b"+WATCHED\r\n"}
     with ScriptedRedis(tmp_path, answers) as server:
         proxy = start_proxy("--upstream", f"unix://{server.unix}", env=environment(str(tmp_path / "admin.sock"), 1))
         proxy.expect(r"\[\d+\] ")
-        with Wire(proxy.json) as pinned, Wire(proxy.json) as idle:
-            assert pinned("CLIENT", "SETNAME", "me") == b"+OK\r\n"
-            assert idle("GET", "own") == b"$3\r\nown\r\n"
-            pinned.send(request("WATCH", "a"))
-            pinned.send_no_more()
-            came = pinned.until_closed()
-            assert came in (b"", b"+WATCHED\r\n") or came.startswith(b"-ERR flask-cache-proxy: "), came
-            assert idle("GET", "own") == b"$3\r\nown\r\n"
-            assert is_served(proxy.json)
+        with Wire(proxy.json) as idle:
+            for name, answer in OWN.items():
+                answers["CLIENT SETNAME me"] = answer
+                with Wire(proxy.json) as pinned:
+                    assert pinned("CLIENT", "SETNAME", "me") == b"+OK\r\n"
+                    assert idle("GET", "own") == b"$3\r\nown\r\n"
+                    pinned.send(request("WATCH", "a"))
+                    with suppress(OSError):
+                        pinned.send_no_more()
+                    came = pinned.until_closed()
+                assert came in (b"", b"+WATCHED\r\n") or came.startswith(b"-ERR flask-cache-proxy: "), name
+                assert idle("GET", "own") == b"$3\r\nown\r\n"
+        assert is_served(proxy.json)
