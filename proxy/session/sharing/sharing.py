@@ -12,6 +12,7 @@ from proxy.resp import Request, encode
 from proxy.session.auth import OK, Gate, has_login, hello_name, without_login
 from proxy.session.counters import Tally
 from proxy.session.effects import CommandInfo, Effects
+from proxy.session.expected_replies import PASS
 from proxy.session.lane import Last
 from proxy.session.sharing.outbox import Shared, SharedOutbox
 from proxy.session.state import Conversation, Ended
@@ -27,6 +28,9 @@ _PRINTABLE: Final = frozenset(range(ord("!"), ord("~") + 1))
 _VERSIONS: Final = (b"2", b"3")
 _RESET: Final = b"+RESET\r\n"
 _LIBRARY: Final = frozenset({b"LIB-NAME", b"LIB-VER"})
+_NO_SETINFO: Final = encode.command(b"CLIENT", b"SETINFO")
+"""Sent to a server that does not know it, in place of one with arguments: the error is the same. A later server may
+have come since. There it is an error too, and the connection does not get the client's library."""
 
 
 def is_large(request: Request) -> bool:
@@ -158,8 +162,9 @@ class Sharing:
     def _set_library(self, request: Request) -> bool:
         args = request.args
         if not self._shared.knows_setinfo:
-            self.outbox.aim_freely()  # an error, which changes nothing
-            return False
+            self.outbox.aim_freely()
+            self.outbox.send(_NO_SETINFO, PASS)
+            return True
         option = args[2].upper() if len(args) == 4 else b""
         is_usual = option in _LIBRARY and _is_plain(args[3])
         if is_usual:

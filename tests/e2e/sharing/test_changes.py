@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import servers
 from tests.e2e.conftest import PrivateRedis
 from tests.e2e.proxy_process import wait_until
 from tests.e2e.sharing.conftest import Share, Sharing
@@ -85,6 +86,29 @@ def test_a_redis_that_is_not_ready_under_load_mixes_up_nobody(
         for line in end:
             assert admin(*line.split()) == OK
         load.goes_on()
+
+
+def test_a_redis_that_is_upgraded_under_a_client_gets_nothing_of_its_library(
+    share: Share, private_redis: PrivateRedis, tmp_path: Path
+) -> None:
+    later = PrivateRedis(tmp_path, servers.executable("redis-8"))
+    private_redis.start()
+    own = share(connections=1)
+    own.proxy.expect(LOGGED)
+    client = own.client()
+    private_redis.kill()
+    later.start()
+    try:
+        assert client("PING") == PONG
+        client("CLIENT", "SETINFO", "LIB-NAME", "its-library")
+        with Wire(later.unix) as wire:
+            listed = wire("CLIENT", "LIST")
+        assert b"lib-name=flask-cache-proxy" in listed
+        assert b"its-library" not in listed
+        assert own.client()("CLIENT", "SETINFO", "LIB-NAME", "its-library") == OK
+        own.proxy.stop()
+    finally:
+        later.kill()
 
 
 # -- passwords ------------------------------------------------------------------------------------------------
