@@ -37,7 +37,7 @@ from proxy.upstream.slot_ranges import name
 
 _log = logging.getLogger("proxy.server")
 _FOLLOW: Final = 1.0
-"""Seconds between two queries to the sentinels."""
+"""Seconds between two queries to the sentinels, if no dial hears of another master before."""
 _PROTOCOLS: Final = 2
 """Versions of RESP. Each has shared connections of its own."""
 _ABORT_TIMEOUT: Final = 1.0
@@ -177,7 +177,10 @@ class Server:
                     for connection in tuple(self._connections):
                         connection.close()
                 known = address
-            await asyncio.sleep(_FOLLOW)
+            master.moved.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FOLLOW):
+                    await master.moved.wait()  # a dial may hear of it first
 
     async def _drain(self) -> None:
         """Stop accepting. Wait until each client has its outstanding replies, or for the deadline or `end_now`."""

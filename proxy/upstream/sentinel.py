@@ -56,6 +56,9 @@ class Master:
         self._idle: dict[TcpAddress, Query] = {}
         """The connections that wait for the next question."""
         self._locating: asyncio.Task[TcpAddress] | None = None
+        self._last: TcpAddress | None = None  # the last answer
+        self.moved = asyncio.Event()
+        """Set when an answer is another address than the one before. Whoever waits for it clears it."""
 
     def __str__(self) -> str:
         """The name for messages."""
@@ -91,6 +94,9 @@ class Master:
                 if address is not None:
                     self._sentinels.remove(sentinel)
                     self._sentinels.insert(0, sentinel)
+                    if self._last not in (None, address):
+                        self.moved.set()
+                    self._last = address
                     return address
         raise MasterError("; ".join([f"no sentinel knows a master {self._name} that is up", *refused[:1]]))
 

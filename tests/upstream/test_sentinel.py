@@ -70,6 +70,19 @@ async def test_many_who_ask_at_once_take_one_connection(sentinel: Starting) -> N
     await follows.end()
 
 
+async def test_it_tells_when_the_answer_is_another_one(
+    guarded: Callable[[dict[bytes, bytes]], Awaitable[TcpAddress]],
+) -> None:
+    answers = {QUESTION: state(port="1")}
+    follows = master(await guarded(answers))
+    for port, moved in (("1", False), ("1", False), ("2", True), ("2", False), ("1", True)):
+        answers[QUESTION] = state(port=port)
+        await follows.locate()
+        assert follows.moved.is_set() is moved
+        follows.moved.clear()
+    await follows.end()
+
+
 async def test_whoever_leaves_costs_the_others_no_answer(sentinel: Starting) -> None:
     follows = master(await sentinel(state()))
     first, second = (asyncio.ensure_future(follows.locate()) for _ in range(2))

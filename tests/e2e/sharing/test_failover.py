@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -18,6 +19,14 @@ from tests.e2e.test_sentinel import Group
 from tests.e2e.wire import Wire, request
 
 LOGGED = "is now at|a shared connection|Redis closed with|cannot reach Redis|no sentinel knows"
+
+
+SELDOM_ASKS = (
+    *(sys.executable, "-W", "error", "-c"),
+    "import proxy.server.server as server; server._FOLLOW = 3600.0; from proxy.cli import main; main()",
+    "serve",
+)
+"""A proxy that hears of a new master from its dials only."""
 
 
 class Sentinel:
@@ -169,6 +178,30 @@ def test_a_failover_of_real_sentinels_under_load_hangs_nobody(
             assert promoted("GET", "load-0") != b"$-1\r\n"
         assert metric(admin, "upstream_trunks") <= 2 * TRUNKS
         proxy.stop()  # before the servers end
+
+
+@pytest.mark.parametrize("connections", ["per-client", "2"])
+def test_what_a_dial_hears_of_a_new_master_holds_for_all_clients_at_once(
+    start_proxy: StartProxy, sentinel: Sentinel, servers: list[Server], tmp_path: Path, connections: str
+) -> None:
+    """Else one client could be served by both masters, on one shared connection each."""
+    old, new = servers
+    sentinel.master = old.address
+    env = environment(str(tmp_path / "admin.sock"), connections)
+    proxy = start_proxy("--upstream", sentinel.url, env=env, command=SELDOM_ASKS)
+    proxy.expect(LOGGED)
+    with Wire(proxy.json) as idle, Wire(proxy.json) as pinned:
+        assert idle("SET", "a", "1") == b"+OK\r\n"
+        assert pinned("WATCH", "a") == b"+OK\r\n"
+        sentinel.master = new.address
+        with Wire(proxy.json) as dials:
+            dials.send(request("WATCH", "a"))
+            assert dials.until_closed() in (b"", b"+OK\r\n")
+        assert idle.until_closed() == pinned.until_closed() == b""
+    wait_until(lambda: old.clients() == 0, "the proxy to leave the old master")
+    with Wire(proxy.json) as client:
+        assert client("SET", "a", "2") == b"+OK\r\n"
+    assert (old.writes(), new.writes()) == (1, 1)
 
 
 def test_nobody_waits_for_a_master_whose_machine_is_gone(
