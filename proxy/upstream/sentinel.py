@@ -8,6 +8,7 @@ from typing import Final
 from proxy.config import SentinelTarget, TcpAddress
 from proxy.config.passwords import PasswordError
 from proxy.config.printable import printable
+from proxy.net.tasks import Tasks
 from proxy.resp import Answer, ErrorAnswer
 from proxy.resp.encode import command
 from proxy.upstream.login import Login
@@ -55,7 +56,8 @@ class Master:
         """The one that answered last comes first."""
         self._idle: dict[TcpAddress, Query] = {}
         """The connections that wait for the next question."""
-        self._locating: asyncio.Task[TcpAddress] | None = None
+        self._locating: asyncio.Future[TcpAddress] | None = None
+        self._tasks = Tasks()
         self._last: TcpAddress | None = None  # the last answer
         self.moved = asyncio.Event()
         """Set when an answer is another address than the one before. Whoever waits for it clears it."""
@@ -69,16 +71,23 @@ class Master:
 
         One question serves all who ask while it is under way. So many dials take no more connections than one.
         """
-        locating = self._locating
-        if locating is None:
-            locating = self._locating = asyncio.get_running_loop().create_task(self._locate(), name="ask the sentinels")
-            locating.add_done_callback(self._located)
-        return await asyncio.shield(locating)
+        if self._locating is None:
+            self._locating = asyncio.get_running_loop().create_future()
+            self._tasks.start(self._tell(self._locating), "ask the sentinels")
+        return await asyncio.shield(self._locating)
 
-    def _located(self, locating: asyncio.Task[TcpAddress]) -> None:
-        self._locating = None
-        if not locating.cancelled():
-            locating.exception()  # all who asked may have left: then nobody else takes it
+    async def _tell(self, told: asyncio.Future[TcpAddress]) -> None:
+        try:
+            told.set_result(await self._locate())
+        except MasterError as error:
+            told.set_exception(error)
+        except Exception as error:
+            told.set_exception(error)
+            raise
+        finally:
+            self._locating = None
+            if not told.cancel():
+                told.exception()  # all who asked may have left: then nobody else takes it
 
     async def _locate(self) -> TcpAddress:
         refused: list[str] = []
@@ -139,9 +148,9 @@ class Master:
 
     async def end(self) -> None:
         """Close the connections to the sentinels at once, and wait until they are closed."""
-        if self._locating is not None:
+        await self._tasks.cancel()
+        if self._locating is not None:  # its task had not begun
             self._locating.cancel()
-            await asyncio.wait([self._locating])
         while self._idle:
             await self._idle.popitem()[1].end()
 

@@ -102,6 +102,17 @@ async def test_an_error_that_nobody_waits_for_any_more_is_not_told(caplog: pytes
     assert caplog.messages == []
 
 
+async def test_a_defect_is_told_to_all_who_asked(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("proxy"), "propagate", True)  # another test may have changed it
+    follows = master(TcpAddress("127.0.0.1", 1))
+    monkeypatch.setattr(follows, "_locate", lambda: asyncio.sleep("no coroutine"))  # type: ignore[arg-type]
+    ends = await asyncio.gather(*(follows.locate() for _ in range(3)), return_exceptions=True)
+    assert [type(end) for end in ends] == [TypeError] * 3
+    assert caplog.messages == ["ask the sentinels failed"]
+
+
 @pytest.mark.parametrize("turns", [1, 2, 5, 50])
 async def test_the_end_takes_a_question_that_is_under_way(sentinel: Starting, turns: int) -> None:
     follows = master(await sentinel(b""))
