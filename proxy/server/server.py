@@ -35,11 +35,11 @@ from proxy.session import CommandInfo, Conversion, Converted, Opening, Tally
 from proxy.upstream.link import OwnLink
 from proxy.upstream.sentinel import Master, MasterError
 from proxy.upstream.slot_ranges import name
-from proxy.upstream.trunks import Trunks
+from proxy.upstream.trunks import PROTOCOLS, Trunks
 
 _log = logging.getLogger("proxy.server")
 _FOLLOW: Final = 1.0
-"""Seconds between two queries to the sentinels."""
+"""Seconds between two queries to the sentinels, if no dial hears of another master before."""
 _ABORT_TIMEOUT: Final = 1.0
 """Seconds to wait until aborted connections have ended. They need one iteration of the loop."""
 
@@ -157,7 +157,7 @@ class Server:
     def _clients_limit(self) -> Limit:
         """The limit of clients. If the limit of open files lowers it, the log says so, once for all workers."""
         wanted = self._settings.limits.clients
-        here = clients_at_most(wanted)
+        here = clients_at_most(wanted, len(PROTOCOLS) * self._settings.upstream.shared)
         was_said, self._said_limit = self._said_limit, Limit(here, wanted)
         if here < wanted and self._tells and self._said_limit != was_said:
             _log.info(
@@ -180,7 +180,10 @@ class Server:
                     for connection in tuple(self._connections):
                         connection.close()
                 known = address
-            await asyncio.sleep(_FOLLOW)
+            master.moved.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FOLLOW):
+                    await master.moved.wait()  # a dial may hear of it first
 
     async def _drain(self) -> None:
         """Stop accepting. Wait until each client has its outstanding replies, or for the deadline or `end_now`."""

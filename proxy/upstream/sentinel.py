@@ -8,6 +8,7 @@ from typing import Final
 from proxy.config import SentinelTarget, TcpAddress
 from proxy.config.passwords import PasswordError
 from proxy.config.printable import printable
+from proxy.net.tasks import Tasks
 from proxy.resp import Answer, ErrorAnswer
 from proxy.resp.encode import command
 from proxy.upstream.login import Login
@@ -53,14 +54,42 @@ class Master:
         self._each = timeout / len(target.sentinels)
         self._sentinels = list(target.sentinels)
         """The one that answered last comes first."""
-        self._idle: dict[TcpAddress, list[Query]] = {sentinel: [] for sentinel in target.sentinels}
+        self._idle: dict[TcpAddress, Query] = {}
+        """The connections that wait for the next question."""
+        self._locating: asyncio.Future[TcpAddress] | None = None
+        self._tasks = Tasks()
+        self._last: TcpAddress | None = None  # the last answer
+        self.moved = asyncio.Event()
+        """Set when an answer is another address than the one before. Whoever waits for it clears it."""
 
     def __str__(self) -> str:
         """The name for messages."""
         return f"the master {self._name}"
 
     async def locate(self) -> TcpAddress:
-        """The current address. Raises MasterError."""
+        """The current address. Raises MasterError.
+
+        One question serves all who ask while it is under way. So many dials take no more connections than one.
+        """
+        if self._locating is None:
+            self._locating = asyncio.get_running_loop().create_future()
+            self._tasks.start(self._tell(self._locating), "ask the sentinels")
+        return await asyncio.shield(self._locating)
+
+    async def _tell(self, told: asyncio.Future[TcpAddress]) -> None:
+        try:
+            told.set_result(await self._locate())
+        except MasterError as error:
+            told.set_exception(error)
+        except Exception as error:
+            told.set_exception(error)
+            raise
+        finally:
+            self._locating = None
+            if not told.cancel():
+                told.exception()  # all who asked may have left: then nobody else takes it
+
+    async def _locate(self) -> TcpAddress:
         refused: list[str] = []
         for sentinel in tuple(self._sentinels):
             try:
@@ -74,20 +103,22 @@ class Master:
                 if address is not None:
                     self._sentinels.remove(sentinel)
                     self._sentinels.insert(0, sentinel)
+                    if self._last not in (None, address):
+                        self.moved.set()
+                    self._last = address
                     return address
         raise MasterError("; ".join([f"no sentinel knows a master {self._name} that is up", *refused[:1]]))
 
     async def _ask(self, sentinel: TcpAddress) -> Answer:
         """Ask a sentinel for the master. Raises OSError, MasterError, _RefusedError."""
-        idle = self._idle[sentinel]
-        query = idle.pop() if idle else await self._connected(sentinel)
-        if query.lost:  # closed since the last query
+        query = self._idle.pop(sentinel, None)
+        if query is None or query.lost:  # closed since the last query
             query = await self._connected(sentinel)
         answer = await query.ask(command(b"SENTINEL", b"MASTER", self._name.encode()))
         if isinstance(answer, ErrorAnswer) and answer.text.startswith(_NO_ACCESS):
             query.close()  # the next query logs in again
             raise _RefusedError(sentinel, answer)
-        idle.append(query)
+        self._idle[sentinel] = query
         return answer
 
     async def _connected(self, sentinel: TcpAddress) -> Query:
@@ -117,9 +148,11 @@ class Master:
 
     async def end(self) -> None:
         """Close the connections to the sentinels at once, and wait until they are closed."""
-        for idle in self._idle.values():
-            while idle:
-                await idle.pop().end()
+        await self._tasks.cancel()
+        if self._locating is not None:  # its task had not begun
+            self._locating.cancel()
+        while self._idle:
+            await self._idle.popitem()[1].end()
 
 
 def _address(answer: Answer) -> TcpAddress | None:

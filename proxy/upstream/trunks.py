@@ -34,6 +34,8 @@ PROTOCOLS: Final = (2, 3)
 _ENDS: Final = "the proxy ends"
 _ENDED: Final = "a shared connection to Redis at %s ended (%s), with requests of %d clients"
 _OK: Final = b"+OK\r\n"
+_GREETINGS: Final = (b"-", b"*", b"%")
+"""The first bytes of a reply to HELLO: an error, or fields and values."""
 _NOAUTH: Final = b"-NOAUTH"
 """The first word of Redis' error if it requires a password."""
 
@@ -186,7 +188,7 @@ class _Pool:
         else:
             self._welcome(trunk, greeting)
         finally:
-            del self.dialling[trunk]
+            self.dialling.pop(trunk, None)
 
     def _welcome(self, trunk: Trunk, greeting: Greeting) -> None:
         """Use a trunk that has been opened. Redis may have refused its protocol."""
@@ -242,7 +244,8 @@ class _Pool:
                 link.set_full(trunk.is_full)
 
     def trunk_failed(self, trunk: Trunk) -> None:
-        """See Keeper."""
+        """See Keeper. Nobody waits for it either: its dial may go on for long, if the server's machine is gone."""
+        self.dialling.pop(trunk, None)
         if trunk in self.open:
             self.open.remove(trunk)
             self.only = None
@@ -348,6 +351,8 @@ def _greeting(place: object, opening: tuple[Opening, ...], replies: list[bytes])
     if any(reply.startswith(_NOAUTH) for reply in answers):
         raise PasswordWantedError(place)
     match answers:
+        case [hello, _] if not hello.startswith(_GREETINGS):
+            raise UpstreamError(f"Redis at {place} sent an unexpected answer to HELLO")
         case [hello, setinfo]:
             return Greeting(hello, setinfo == _OK)
         case [error, *_] if error.startswith(b"-"):

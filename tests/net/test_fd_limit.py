@@ -44,6 +44,16 @@ def test_a_system_that_raises_nothing_leaves_what_there_is(monkeypatch: pytest.M
     assert clients_at_most(10_000) == 480
 
 
+def test_shared_connections_take_theirs(limits: list[int]) -> None:
+    """Each client still counts as two, because all of them may need connections of their own at once."""
+    assert clients_at_most(100, shared=128) == 100
+    assert limits == [1024, 4096]
+    assert clients_at_most(1000, shared=128) == 1000
+    assert limits == [2192, 4096]
+    assert clients_at_most(10_000, shared=128) == 1952
+    assert limits == [4096, 4096]
+
+
 def test_there_is_always_room_for_one(limits: list[int]) -> None:
     limits[:] = 10, 10
     assert clients_at_most(10_000) == 1

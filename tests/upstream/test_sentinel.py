@@ -61,6 +61,69 @@ async def test_many_may_ask_at_once(sentinel: Starting) -> None:
     await follows.end()
 
 
+async def test_many_who_ask_at_once_take_one_connection(sentinel: Starting) -> None:
+    asked: list[bytes] = []
+    follows = master(await sentinel(state(), asked))
+    for _ in range(3):
+        await asyncio.gather(*(follows.locate() for _ in range(100)))
+    assert asked == [QUESTION] * 3
+    await follows.end()
+
+
+async def test_it_tells_when_the_answer_is_another_one(
+    guarded: Callable[[dict[bytes, bytes]], Awaitable[TcpAddress]],
+) -> None:
+    answers = {QUESTION: state(port="1")}
+    follows = master(await guarded(answers))
+    for port, moved in (("1", False), ("1", False), ("2", True), ("2", False), ("1", True)):
+        answers[QUESTION] = state(port=port)
+        await follows.locate()
+        assert follows.moved.is_set() is moved
+        follows.moved.clear()
+    await follows.end()
+
+
+async def test_whoever_leaves_costs_the_others_no_answer(sentinel: Starting) -> None:
+    follows = master(await sentinel(state()))
+    first, second = (asyncio.ensure_future(follows.locate()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == TcpAddress("127.0.0.1", 6379)
+    await follows.end()
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    follows = master(TcpAddress("127.0.0.1", 1))
+    asking = asyncio.ensure_future(follows.locate())
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(MasterError):
+        await follows.locate()
+    assert caplog.messages == []
+
+
+async def test_a_defect_is_told_to_all_who_asked(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("proxy"), "propagate", True)  # another test may have changed it
+    follows = master(TcpAddress("127.0.0.1", 1))
+    monkeypatch.setattr(follows, "_locate", lambda: asyncio.sleep("no coroutine"))  # type: ignore[arg-type]
+    ends = await asyncio.gather(*(follows.locate() for _ in range(3)), return_exceptions=True)
+    assert [type(end) for end in ends] == [TypeError] * 3
+    assert caplog.messages == ["ask the sentinels failed"]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5, 50])
+async def test_the_end_takes_a_question_that_is_under_way(sentinel: Starting, turns: int) -> None:
+    follows = master(await sentinel(b""))
+    asking = asyncio.ensure_future(follows.locate())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await follows.end()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
 @pytest.mark.parametrize(
     "answer",
     [

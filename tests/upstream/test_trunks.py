@@ -101,6 +101,9 @@ class TestOpening:
             (LOGIN, b"-WRONGPASS no\r\n" + NOAUTH * 3, "Redis refused the login: WRONGPASS no"),
             (LOGIN, OK + b"-ERR no db\r\n" + HELLO[2] + OK, "Redis refused the database: ERR no db"),
             (LOGIN, b"$2\r\nOK\r\n" + OK + HELLO[2] + OK, "Redis refused the login: Redis sent an unexpected answer"),
+            ((), b">2\r\n$2\r\nid\r\n:1\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
+            ((), b"$5\r\nhello\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
+            ((), b"+OK\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
             (LOGIN[1:], NOAUTH + HELLO[2] + OK, str(PasswordWantedError("redis:6379"))),
             ((), HELLO[2] + OK + OK, "the server at redis:6379 is not a Redis: it sent bytes behind its first replies"),
             ((), b"HTTP/1.1 400\r\n\r\n", "the server at redis:6379 is not a Redis: it sent a header without a number"),
@@ -318,6 +321,32 @@ class TestDyingAndDialling:
         with pytest.raises(UpstreamError, match="Redis hangs up"):
             await waiting
         assert net[0].aborted
+
+    async def test_nobody_waits_for_the_dial_of_a_server_that_has_moved(self) -> None:
+        """It may take as long as `limits.connect_timeout`: the old server's machine may be gone."""
+        net = Net(size=2)
+        idle = await net.owner()
+        net[0].lose()
+        net.dialer.held = asyncio.Event()
+        waiting = asyncio.ensure_future(net.owner())  # dials the old server
+        await settled()
+        net.trunks.drop()
+        old, net.dialer.held = net.dialer.held, None
+        fresh = await net.owner()
+        idle.ask()
+        await settled()
+        assert net[1].requests == [GET]
+        net[1].says(OK)
+        assert (idle.got, idle.lost) == (OK, 0)
+        fresh.ask()
+        idle.ask()
+        await settled()
+        assert len(net.dialer.transports) == 3  # the dial that has no end is none of the two
+        old.set()
+        with pytest.raises(UpstreamError, match="Redis hangs up"):
+            await waiting
+        assert [transport.aborted for transport in net.dialer.transports] == [True, False, False, True]
+        assert net.trunks.open() == {2: 2, 3: 0}
 
     async def test_a_server_that_moves_as_it_answers_is_left(self, net: Net) -> None:
         net.dialer.answers[2] = b""

@@ -30,6 +30,9 @@ _RESET: Final = b"+RESET\r\n"
 _LIBRARY: Final = frozenset({b"LIB-NAME", b"LIB-VER"})
 _SENTINEL: Final = b"SENTINEL"
 """StackExchange.Redis asks each server for SENTINEL MASTERS. One that is no sentinel does not know the command."""
+_NO_SETINFO: Final = encode.command(b"CLIENT", b"SETINFO")
+"""Sent to a server that does not know it, in place of one with arguments: the error is the same. A later server may
+have come since. There it is an error too, and the connection does not get the client's library."""
 
 
 def is_large(request: Request) -> bool:
@@ -160,8 +163,9 @@ class Sharing:
     def _set_library(self, request: Request) -> bool:
         args = request.args
         if not self._shared.knows_setinfo:
-            self.change.aim_freely()  # an error, which changes nothing
-            return False
+            self.change.aim_freely()
+            self.outbox.send(_NO_SETINFO, PASS)
+            return True
         option = args[2].upper() if len(args) == 4 else b""
         is_usual = option in _LIBRARY and _is_plain(args[3])
         if is_usual:
