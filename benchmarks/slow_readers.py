@@ -147,21 +147,24 @@ def _work(port: int, load: Load, counts: Any, began: Any) -> None:
     with Client(port) as client:
         size = client.reply_size(request)
     while True:
-        with suppress(ConnectionError), Client(port, receive_buffer=_RECEIVE_BUFFER) as client:
-            began.set()
-            if load.visits:
-                _visit(client, request, load, counts)
-                continue
-            _Reader(client.socket, request, size, load, counts).run()
-        counts[2] += 1
+        try:
+            with Client(port, receive_buffer=_RECEIVE_BUFFER) as client:
+                began.set()
+                if load.visits:
+                    _visit(client, request, load, counts)
+                else:
+                    _Reader(client.socket, request, size, load, counts).run()
+        except ConnectionError:
+            counts[2] += 1
+        else:
+            time.sleep(1 / load.visits)
 
 
 def _visit(client: Client, request: bytes, load: Load, counts: Any) -> None:
-    """Ask, and leave once the first bytes are there: the others are owed."""
+    """Ask, and leave once the first byte is there: Redis owes the others."""
     client.socket.sendall(request * load.ahead)
     counts[0] += load.ahead
-    counts[1] += len(client.socket.recv(1))
-    time.sleep(1 / load.visits)
+    counts[1] += client.some(1)
 
 
 class _Reader:

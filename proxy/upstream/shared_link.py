@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from proxy.resp import count_commands
 from proxy.session.runs import Runs
 from proxy.upstream.link import Receiver, SharedOwner
-from proxy.upstream.trunk import FAILED, PATIENCE, Trunk
+from proxy.upstream.trunk import FAILED, Trunk
 
 _log = logging.getLogger("proxy.upstream")
 _AT_ONCE: Final = 512 * 1024
@@ -180,8 +180,8 @@ class SharedLink:
     def held_too_long(self) -> None:
         """See User."""
         self._evict(
-            f"closed, because you read a large reply too slowly: for {PATIENCE:g} s it held up a shared connection to"
-            " Redis ([upstream] connections)"
+            f"closed, because you read a large reply too slowly: for {self.held:.2g} s it held up a shared connection"
+            " to Redis ([upstream] connections)"
         )
 
     def _evict(self, text: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.resp.encode import command
 from proxy.upstream.link import SharedPlace
-from proxy.upstream.trunk import PATIENCE
+from proxy.upstream.trunk import FORGIVES, LEAST_PATIENCE, PATIENCE
 from tests.upstream.fakes import GET, OK, Net, Owner, settled
 
 MIB = 1024 * 1024
@@ -240,12 +240,11 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
-        self._ahead = 0.0
-        real = loop.time
-        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
+        self._now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self._now)
 
     async def passes(self, seconds: float) -> None:
-        self._ahead += seconds
+        self._now += seconds
         await settled()
 
 
@@ -322,6 +321,45 @@ class TestHolding:
             assert not net[0].reads
         await clock.passes(PATIENCE * 0.15)
         assert len(a.evicted) == 1
+
+    async def closed(self, net: Net, clock: Clock) -> None:
+        """A client holds the trunk until it is closed. Then Redis sends the rest."""
+        a, b = await self.held(net)
+        await clock.passes(PATIENCE + 0.1)
+        assert len(a.evicted) == 1
+        net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
+        assert b.got == OK
+
+    async def test_after_one_was_closed_the_next_has_less_time(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock(monkeypatch)
+        await self.closed(net, clock)
+        a, _ = await self.held(net)
+        await clock.passes(LEAST_PATIENCE * 0.9)
+        assert a.evicted == []
+        await clock.passes(LEAST_PATIENCE * 0.2)
+        assert "for 0.055 s" in a.evicted[0]
+        assert net[0].reads
+
+    async def test_the_time_comes_back(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock(monkeypatch)
+        for _ in range(3):  # however many were closed
+            await self.closed(net, clock)
+        await clock.passes(1.1 * PATIENCE / FORGIVES)
+        a, _ = await self.held(net)
+        await clock.passes(PATIENCE * 0.9)
+        assert a.evicted == []
+        await clock.passes(PATIENCE * 0.2)
+        assert len(a.evicted) == 1
+
+    async def test_who_takes_it_in_time_costs_the_next_nothing(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock(monkeypatch)
+        for _ in range(3):
+            a, b = await self.held(net)
+            await clock.passes(PATIENCE - 0.1)
+            a.link.resume()
+            await settled()
+            net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
+            assert (a.evicted, b.got) == ([], OK)
 
     async def test_a_client_with_nothing_outstanding_begins_anew(
         self, net: Net, monkeypatch: pytest.MonkeyPatch
