@@ -42,7 +42,8 @@ _TICK: Final = 0.02
 _RECEIVE_BUFFER: Final = 64 * _KIB
 RATE: Final = 500
 """The bystander's commands in a second."""
-_WARM_UP: Final = 0.3
+_FIRST: Final = 3.0
+"""Seconds at first that are told apart: the first clients that hold a shared connection may do so for longest."""
 SHARED: Final = "shared"
 WAYS: Final = (SHARED, "per-client", "Redis")
 """To Redis: a proxy with one connection for all clients, one with a connection for each, and no proxy."""
@@ -212,9 +213,18 @@ class _Reader:
 # -- the bystander ----------------------------------------------------------------------------------------
 
 
+class Run(NamedTuple):
+    """The bystander's waits in seconds, and what happened to the other client."""
+
+    first: list[float]
+    """While the other client begins. The counts are without it."""
+    waits: list[float]
+    counts: Counts
+
+
 def measure(load: Load, ways: dict[str, Server], rounds: int, seconds: float) -> Iterator[dict[str, Any] | None]:
     """None before each run, the ways in turn; at last a row for each way."""
-    runs: dict[str, list[tuple[list[float], Counts]]] = {way: [] for way in ways}
+    runs: dict[str, list[Run]] = {way: [] for way in ways}
     for _, way in interleaved([*ways], rounds):
         yield None
         runs[way].append(_run(ways[way], load, seconds))
@@ -222,16 +232,15 @@ def measure(load: Load, ways: dict[str, Server], rounds: int, seconds: float) ->
         yield _row(load, way, found, rounds * seconds)
 
 
-def _run(server: Server, load: Load, seconds: float) -> tuple[list[float], Counts]:
-    """The waits in a run, and what happened to the other client meanwhile."""
+def _run(server: Server, load: Load, seconds: float) -> Run:
     request = command(b"GET", _SMALL)
     with Client(server.port) as bystander:
         size = bystander.reply_size(request)
         with working(server, load) as other:
-            waits(bystander, request, size, _WARM_UP)
+            first = waits(bystander, request, size, _FIRST)
             before = other.counts()
-            found = waits(bystander, request, size, seconds)
-            return found, Counts(*(now - was for now, was in zip(other.counts(), before, strict=True)))
+            later = waits(bystander, request, size, seconds)
+            return Run(first, later, Counts(*(now - was for now, was in zip(other.counts(), before, strict=True))))
 
 
 def waits(client: Client, request: bytes, size: int, seconds: float) -> list[float]:
@@ -253,18 +262,19 @@ def waits(client: Client, request: bytes, size: int, seconds: float) -> list[flo
     return found
 
 
-def _row(load: Load, way: str, runs: Sequence[tuple[list[float], Counts]], seconds: float) -> dict[str, Any]:
+def _row(load: Load, way: str, runs: Sequence[Run], seconds: float) -> dict[str, Any]:
     """The percentiles are those of all rounds together. `p99_rounds_ms` has the median and quartiles of the rounds."""
-    each = [sorted(waits) for waits, _ in runs]
-    waits = sorted(wait for one in each for wait in one)
-    counts = Counts(*(sum(numbers) for numbers in zip(*(counts for _, counts in runs), strict=True)))
+    each = [sorted(run.waits) for run in runs]
+    together = sorted(wait for one in each for wait in one)
+    counts = Counts(*(sum(numbers) for numbers in zip(*(run.counts for run in runs), strict=True)))
     shares = (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999), ("max_ms", 1.0))
     return {
         "load": load.name,
         "connections": way,
-        "commands": len(waits),
-        **{name: _ms(waits, share) for name, share in shares},
+        "commands": len(together),
+        **{name: _ms(together, share) for name, share in shares},
         "p99_rounds_ms": spread([_ms(one, 0.99) for one in each]).rounded(2),
+        "first_max_ms": _ms(sorted(wait for run in runs for wait in run.first), 1.0),
         "asked": counts.asked,
         "mib_read": round(counts.read / _MIB, 1),
         "closed": counts.closed,
@@ -278,7 +288,9 @@ def _ms(ordered: Sequence[float], share: float) -> float:
 
 def sentence(row: dict[str, Any]) -> str:
     """A row for people."""
+    names = {"p50_ms": "p50", "p99_ms": "p99", "p999_ms": "p99.9", "max_ms": "max", "first_max_ms": "at first"}
+    waited = "  ".join(f"{word} {row[name]:7.2f}" for name, word in names.items())
     return (
-        f"  {row['connections']:10}  p50 {row['p50_ms']:7.2f}  p99 {row['p99_ms']:7.2f}  p99.9 {row['p999_ms']:7.2f}"
-        f"  max {row['max_ms']:7.2f} ms  closed {row['closed']:3} times, {row['mib_read']:7.1f} MiB read"
+        f"  {row['connections']:10}  {waited} ms  closed {row['closed_per_second']:5.2f}/s"
+        f"  {row['mib_read']:7.1f} MiB read"
     )

@@ -28,10 +28,10 @@ _LARGE: Final = 1024 * 1024
 """A longer reply may hold the trunk."""
 PATIENCE: Final = 1.0
 """Seconds for which one user may hold the trunk, in all."""
-LEAST_PATIENCE: Final = 0.05
-"""The same, after others were closed for it. A user that reads 8 MiB at 200 MiB/s needs less."""
-FORGIVES: Final = 0.1
-"""Seconds of patience that come back in a second. A client that is closed may connect again, and do the same again."""
+HALVINGS: Final = 4
+"""Each user that is closed for it halves them for the next, at most so many times. It may come again at once."""
+FORGIVES: Final = 10.0
+"""Seconds after which one halving is taken back."""
 FAILED: Final = "a client on a shared connection failed, and is closed"
 """For the log, with the exception."""
 _MAX_OPENING_BYTES: Final = 64 * 1024
@@ -86,6 +86,8 @@ class Trunk(asyncio.Protocol):
         "_batched",
         "_framer",
         "_gone",
+        "_halved_at",
+        "_halvings",
         "_held_at",
         "_holder",
         "_keeper",
@@ -97,8 +99,6 @@ class Trunk(asyncio.Protocol):
         "_silent",
         "_splitter",
         "_transport",
-        "_wasted",
-        "_wasted_at",
         "failure",
         "heard",
         "is_full",
@@ -126,7 +126,7 @@ class Trunk(asyncio.Protocol):
         self._holder: User | None = None
         self._held_at = 0.0
         self._patience: asyncio.TimerHandle | None = None
-        self._wasted = self._wasted_at = 0.0  # seconds of patience that others have used up, and when that was so
+        self._halvings = self._halved_at = 0.0  # how often the patience was halved, as of when
         self._framer = ReplyFramer()  # of the opening
         self._opening_bytes = 0
         self._opened: asyncio.Future[None] | None = None
@@ -290,10 +290,10 @@ class Trunk(asyncio.Protocol):
         return self.owed.size > 0 and self.owed.first is user
 
     def hold(self, user: User) -> None:
-        """Stop reading until `release`, for at most `PATIENCE` seconds in all, less if others were closed for it."""
+        """Stop reading until `release`, for at most `PATIENCE` seconds in all, or less: see `HALVINGS`."""
         if self._holder is None and self._transport is not None:
             self._holder, self._held_at = user, self._loop.time()
-            patience = max(PATIENCE - self._still_wasted(), LEAST_PATIENCE)
+            patience = PATIENCE / 2 ** self._halvings_left()
             self._patience = self._loop.call_later(max(0.0, patience - user.held), self._lose_patience)
             self._transport.pause_reading()
 
@@ -314,11 +314,11 @@ class Trunk(asyncio.Protocol):
     def _lose_patience(self) -> None:
         if (user := self._holder) is not None:
             self.release(user)
-            self._wasted, self._wasted_at = min(PATIENCE, self._still_wasted() + user.held), self._loop.time()
+            self._halvings, self._halved_at = min(self._halvings_left() + 1, HALVINGS), self._loop.time()
             user.held_too_long()
 
-    def _still_wasted(self) -> float:
-        return max(0.0, self._wasted - FORGIVES * (self._loop.time() - self._wasted_at))
+    def _halvings_left(self) -> float:
+        return max(0.0, self._halvings - (self._loop.time() - self._halved_at) / FORGIVES)
 
     # -- the watchdog ----------------------------------------------------------------------------------
 

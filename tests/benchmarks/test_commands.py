@@ -87,6 +87,7 @@ def test_hot_compares_two_checkouts(results: Path) -> None:
 
 @pytest.mark.usefixtures("python_alone")
 def test_fairness_on_shared_connections_has_results_of_its_own(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_readers, "_FIRST", 0.02)
     monkeypatch.setattr(slow_readers, "LOADS", [slow_readers.LOADS[0], slow_readers.LOADS[-1]])
     arguments = ("fairness", "--shared", "--rounds", "1", "--seconds", "0.02")
     shown = run(*arguments, "--only", "leaves").stdout

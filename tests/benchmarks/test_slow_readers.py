@@ -50,6 +50,12 @@ def test_who_is_closed_comes_again_and_is_closed_again(servers: dict[str, Server
         assert other.counts().asked >= 2 * load.ahead
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_readers, "_FIRST", 0.02)
+
+
+@pytest.mark.usefixtures("short")
 def test_the_ways_are_measured_in_turn_and_each_has_a_row(servers: dict[str, Server]) -> None:
     (load,) = [load for load in LOADS if load.visits]
     *runs, shared, alone, straight = slow_readers.measure(load, servers, rounds=2, seconds=0.1)
@@ -60,9 +66,11 @@ def test_the_ways_are_measured_in_turn_and_each_has_a_row(servers: dict[str, Ser
         assert row["commands"] == 2 * int(0.1 * slow_readers.RATE)
         assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["p999_ms"] <= row["max_ms"]
         assert row["p99_rounds_ms"][0] <= row["max_ms"]
+        assert row["first_max_ms"] > 0
         assert row["asked"] > 0
 
 
+@pytest.mark.usefixtures("short")
 def test_nobody_is_a_load_too(servers: dict[str, Server]) -> None:
     *_, row = slow_readers.measure(LOADS[0], servers, rounds=1, seconds=0.01)
     assert row is not None

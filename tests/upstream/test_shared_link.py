@@ -7,7 +7,7 @@ import pytest
 
 from proxy.resp.encode import command
 from proxy.upstream.link import SharedPlace
-from proxy.upstream.trunk import FORGIVES, LEAST_PATIENCE, PATIENCE
+from proxy.upstream.trunk import FORGIVES, HALVINGS, PATIENCE
 from tests.upstream.fakes import GET, OK, Net, Owner, settled
 
 MIB = 1024 * 1024
@@ -322,34 +322,32 @@ class TestHolding:
         await clock.passes(PATIENCE * 0.15)
         assert len(a.evicted) == 1
 
-    async def closed(self, net: Net, clock: Clock) -> None:
-        """A client holds the trunk until it is closed. Then Redis sends the rest."""
+    async def may_hold(self, net: Net, clock: Clock, seconds: float) -> None:
+        """A client holds the trunk for about so long, and is closed then. Then Redis sends the rest."""
         a, b = await self.held(net)
-        await clock.passes(PATIENCE + 0.1)
-        assert len(a.evicted) == 1
+        await clock.passes(seconds * 0.95)
+        assert (a.evicted, b.got) == ([], b"")
+        await clock.passes(seconds * 0.25)
+        assert f"for {seconds * 1.2:.2g} s" in a.evicted[0]
         net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
         assert b.got == OK
 
-    async def test_after_one_was_closed_the_next_has_less_time(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_each_that_is_closed_halves_the_time_of_the_next(
+        self, net: Net, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         clock = Clock(monkeypatch)
-        await self.closed(net, clock)
-        a, _ = await self.held(net)
-        await clock.passes(LEAST_PATIENCE * 0.9)
-        assert a.evicted == []
-        await clock.passes(LEAST_PATIENCE * 0.2)
-        assert "for 0.055 s" in a.evicted[0]
-        assert net[0].reads
+        for halvings in (0, 1, 2, 3, 4, 4, 4):
+            await self.may_hold(net, clock, PATIENCE / 2**halvings)
 
-    async def test_the_time_comes_back(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("halvings", range(1, HALVINGS + 1))
+    async def test_the_time_comes_back(self, net: Net, monkeypatch: pytest.MonkeyPatch, halvings: int) -> None:
         clock = Clock(monkeypatch)
-        for _ in range(3):  # however many were closed
-            await self.closed(net, clock)
-        await clock.passes(1.1 * PATIENCE / FORGIVES)
-        a, _ = await self.held(net)
-        await clock.passes(PATIENCE * 0.9)
-        assert a.evicted == []
-        await clock.passes(PATIENCE * 0.2)
-        assert len(a.evicted) == 1
+        for number in range(halvings):
+            await self.may_hold(net, clock, PATIENCE / 2**number)
+        await clock.passes((halvings - 1) * FORGIVES)
+        await self.may_hold(net, clock, PATIENCE / 2)
+        await clock.passes(3 * FORGIVES)
+        await self.may_hold(net, clock, PATIENCE)
 
     async def test_who_takes_it_in_time_costs_the_next_nothing(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = Clock(monkeypatch)
