@@ -94,6 +94,11 @@ class SharedConnection(Connection):
         super().link_lost()
 
     @property
+    def is_unread(self) -> bool:
+        """See SharedOwner."""
+        return self._flow.client_full
+
+    @property
     def _awaits_redis(self) -> bool:
         """See Connection. Behind the replies of other clients, it is not Redis that delays a reply."""
         return super()._awaits_redis and (self._place is None or self._place.is_head)

@@ -168,10 +168,16 @@ class SharedLink:
         if self._is_paused and len(self._kept) > self._places.most_kept:
             self._overrun()
 
+    @property
+    def is_unread(self) -> bool:
+        """See User."""
+        return self._owner is not None and self._owner.is_unread
+
     def _overrun(self) -> None:
-        if self.trunk.may_hold(self):
+        is_unread = self.is_unread
+        if self.trunk.may_hold(self) or (self.is_head and not is_unread):
             self.trunk.hold(self)
-        elif len(self._kept) > self._places.most_kept + _READ:
+        elif is_unread and len(self._kept) > self._places.most_kept + _READ:
             self._evict(
                 f"closed, because more than {self._places.most_kept} bytes of replies waited for you on a shared"
                 " connection to Redis ([limits] buffered_bytes)"

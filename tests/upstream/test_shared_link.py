@@ -359,6 +359,42 @@ class TestHolding:
             net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
             assert (a.evicted, b.got) == ([], OK)
 
+    async def test_time_for_which_the_proxy_is_behind_does_not_count(
+        self, net: Net, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock(monkeypatch)
+        a, b = await net.owners(2)
+        a.is_unread = False
+        a.ask()
+        b.ask()
+        a.link.pause()
+        net[0].says(LARGE + b"x" * MIB)
+        for _ in range(10):
+            await clock.passes(PATIENCE)
+        assert (net[0].reads, a.evicted, a.link.held) == (False, [], 0)
+        a.is_unread = True
+        await clock.passes(PATIENCE / 2)  # it is seen at the end of this
+        for _ in range(9):
+            await clock.passes(PATIENCE / 10)
+        assert a.evicted == []
+        await clock.passes(PATIENCE / 5)
+        assert (net[0].reads, len(a.evicted)) == (True, 1)
+
+    async def test_small_replies_hold_it_while_the_proxy_is_behind(self, net: Net) -> None:
+        a, b = await net.owners(2)
+        a.is_unread = False
+        a.link.pause()
+        a.ask(*[GET] * 4)
+        b.ask()
+        reply = b"$500000\r\n%b\r\n" % (b"x" * 500_000)
+        net[0].says(reply * 3 + b"$500000\r\n")
+        assert (net[0].reads, a.evicted) == (False, [])
+        a.link.resume()
+        await settled()
+        assert net[0].reads
+        net[0].says(reply[9:] + OK)
+        assert (a.got, b.got, a.evicted) == (reply * 4, OK, [])
+
     async def test_a_client_with_nothing_outstanding_begins_anew(
         self, net: Net, monkeypatch: pytest.MonkeyPatch
     ) -> None:
