@@ -19,7 +19,7 @@ from benchmarks import hot as hot_
 from benchmarks import instead as instead_
 from benchmarks import latency as latency_
 from benchmarks import memory as memory_
-from benchmarks import peers, report, target_table, timing
+from benchmarks import peers, report, slow_readers, target_table, timing
 from benchmarks import restart as restart_
 from benchmarks import segments as segments_
 from benchmarks import soak as soak_
@@ -74,8 +74,17 @@ def hostile(rounds: int, only: str | None) -> None:
 @main.command()
 @click.option("--seconds", default=3.0, show_default=True, help="How long each load is watched.")
 @click.option("--only", metavar="TEXT", help="Loads whose name contains it; nothing is written.")
-def fairness(seconds: float, only: str | None) -> None:
-    """Delay of a bystander's small reads while other clients use large values or very many keys."""
+@click.option("--shared", is_flag=True, help="Beside slow readers on a shared connection, instead. Some 4 minutes.")
+@click.option("--rounds", default=5, show_default=True, help="With --shared: runs of each way to Redis, interleaved.")
+def fairness(seconds: float, only: str | None, shared: bool, rounds: int) -> None:
+    """Delay of a bystander's small reads while other clients use large values or very many keys.
+
+    With --shared, the others do not read, or read slowly, or leave: with one connection to Redis for all clients, with
+    one for each, and straight on Redis. That is written to results/fairness-shared.json.
+    """
+    if shared:
+        _beside_slow_readers(seconds, only, rounds)
+        return
     rows = []
     with proxied() as proxy:
         for load in fairness_.LOADS:
@@ -87,6 +96,24 @@ def fairness(seconds: float, only: str | None) -> None:
                 )
     if only is None:
         click.echo(f"\nWritten to {report.write('fairness', {'seconds': seconds, 'frame_limits': FRAME_LIMITS}, rows)}")
+
+
+def _beside_slow_readers(seconds: float, only: str | None, rounds: int) -> None:
+    rows: list[dict[str, Any]] = []
+    with slow_readers.servers() as ways:
+        for load in slow_readers.LOADS:
+            if only is not None and only not in load.name:
+                continue
+            steps = slow_readers.measure(load, ways, rounds, seconds)
+            with click.progressbar(steps, rounds * len(ways), label=f"{load.name:40}", file=sys.stderr) as progress:
+                each = [row for row in progress if row]
+            click.echo(load.name)
+            for row in each:
+                click.echo(slow_readers.sentence(row))
+            rows += each
+    if only is None:
+        settings = {"seconds": seconds, "rounds": rounds, **slow_readers.settings()}
+        click.echo(f"\nWritten to {report.write('fairness-shared', settings, rows)}")
 
 
 @main.command()

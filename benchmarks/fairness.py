@@ -54,7 +54,7 @@ def _msgpack(size: int) -> Callable[[], bytes]:
     return lambda: msgpack.packb(rows(size * 3 // 2))
 
 
-def _texts(size: int) -> Callable[[], bytes]:
+def texts(size: int) -> Callable[[], bytes]:
     """Few nodes for many bytes: what is rich in nodes is over that limit before it has 8 MB."""
     return lambda: json.dumps(["x" * 1000] * (size // 1003 - 1), separators=(",", ":")).encode()
 
@@ -80,8 +80,8 @@ LOADS: Final = (
     Load("GET of 100 KB", 4, payload=_json(100 * _KIB), write=False),
     Load("SET of 1 MB", 4, payload=_json(_MIB)),
     Load("GET of 1 MB", 4, payload=_json(_MIB), write=False),
-    Load("SET of 8 MB", 2, payload=_texts(8 * _MIB)),
-    Load("GET of 8 MB", 2, payload=_texts(8 * _MIB), write=False),
+    Load("SET of 8 MB", 2, payload=texts(8 * _MIB)),
+    Load("GET of 8 MB", 2, payload=texts(8 * _MIB), write=False),
     Load("SET of 60 KB", 16, payload=_json(60 * _KIB)),
     Load("SET of 60 KB, msgpack", 16, "msgpack", _msgpack(60 * _KIB)),
     Load("GET of 12 KB", 16, payload=_json(12 * _KIB), write=False),

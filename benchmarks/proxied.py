@@ -78,9 +78,16 @@ def proxied() -> Iterator[Proxied]:
 class Client:
     """One connection that sends raw requests and counts replies' bytes."""
 
-    def __init__(self, port: int) -> None:
-        """Connect."""
-        self.socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, *, receive_buffer: int = 0) -> None:
+        """Connect. `receive_buffer`: bytes, for the kernel; 0: as the kernel chooses."""
+        self.socket = socket.socket()
+        if receive_buffer:  # before it connects: the first segments tell its size
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -99,10 +106,14 @@ class Client:
     def take(self, size: int) -> None:
         """Read so many bytes. Raises ConnectionError if there are fewer."""
         while size > 0:
-            data = self.socket.recv(min(size, 1 << 20))
-            if not data:
-                raise ConnectionError("the proxy closed the connection")
-            size -= len(data)
+            size -= self.some(size)
+
+    def some(self, most: int = 1 << 20) -> int:
+        """Read what is there, at most so many bytes; returns how many. Raises ConnectionError if there are none."""
+        data = self.socket.recv(min(most, 1 << 20))
+        if not data:
+            raise ConnectionError("the proxy closed the connection")
+        return len(data)
 
     def reply_size(self, request: bytes) -> int:
         """How long the reply to a request is, which ends with the reply to a PING behind it."""

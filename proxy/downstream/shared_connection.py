@@ -51,6 +51,11 @@ class OnSharedLinks(Connection):
         if effects.relink is not None and self._phase is not Phase.CLOSING:
             self._begin_dial(self._change(effects.relink))
 
+    @property
+    def is_unread(self) -> bool:
+        """See SharedOwner."""
+        return self._flow.client_full
+
     async def _change(self, relink: Relink) -> None:
         """Put the new link in the place of the old one, on which nothing is outstanding."""
         try:

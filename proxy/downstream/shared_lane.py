@@ -15,6 +15,10 @@ class LaneClient(Protocol):
     async def place_for(self, lane: "SharedLane") -> SharedPlace:
         """A place on the trunks to the lane's node. Raises UpstreamError."""
 
+    @property
+    def is_unread(self) -> bool:
+        """See SharedOwner."""
+
     def evict(self, text: str) -> None:
         """See SharedOwner."""
 
@@ -47,6 +51,11 @@ class SharedLane(NodeLane):
     def waits_for_others(self) -> bool:
         """See NodeLane."""
         return self._place is not None and not self._place.is_head
+
+    @property
+    def is_unread(self) -> bool:
+        """See SharedOwner. If the reply of another node comes first, the trunk cannot wait for that either."""
+        return self._held or self._client.is_unread
 
     def evict(self, text: str) -> None:
         """See SharedOwner."""

@@ -86,6 +86,10 @@ class SharedOwner(LinkOwner, Protocol):
     number: int
     """It identifies the connection in the log."""
 
+    @property
+    def is_unread(self) -> bool:
+        """True if the client does not take what was sent to it. Else the proxy itself is behind if a link is paused."""
+
     def evict(self, text: str) -> None:
         """Close the client at once, with the error `text` if the client can get it without delay.
 

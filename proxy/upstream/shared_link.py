@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from proxy.resp import count_commands
 from proxy.session.runs import Runs
 from proxy.upstream.link import Receiver, SharedOwner
-from proxy.upstream.trunk import FAILED, PATIENCE, Trunk
+from proxy.upstream.trunk import FAILED, Trunk
 
 _log = logging.getLogger("proxy.upstream")
 _AT_ONCE: Final = 512 * 1024
@@ -168,10 +168,16 @@ class SharedLink:
         if self._is_paused and len(self._kept) > self._places.most_kept:
             self._overrun()
 
+    @property
+    def is_unread(self) -> bool:
+        """See User."""
+        return self._owner is not None and self._owner.is_unread
+
     def _overrun(self) -> None:
-        if self.trunk.may_hold(self):
+        is_unread = self.is_unread
+        if self.trunk.may_hold(self) or (self.is_head and not is_unread):
             self.trunk.hold(self)
-        elif len(self._kept) > self._places.most_kept + _READ:
+        elif is_unread and len(self._kept) > self._places.most_kept + _READ:
             self._evict(
                 f"closed, because more than {self._places.most_kept} bytes of replies waited for you on a shared"
                 " connection to Redis ([limits] buffered_bytes)"
@@ -180,8 +186,8 @@ class SharedLink:
     def held_too_long(self) -> None:
         """See User."""
         self._evict(
-            f"closed, because you read a large reply too slowly: for {PATIENCE:g} s it held up a shared connection to"
-            " Redis ([upstream] connections)"
+            f"closed, because you read a large reply too slowly: for {self.held:.2g} s it held up a shared connection"
+            " to Redis ([upstream] connections)"
         )
 
     def _evict(self, text: str) -> None:

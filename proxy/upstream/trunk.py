@@ -28,6 +28,12 @@ _LARGE: Final = 1024 * 1024
 """A longer reply may hold the trunk."""
 PATIENCE: Final = 1.0
 """Seconds for which one user may hold the trunk, in all."""
+HALVINGS: Final = 4
+"""Each user that is closed for it halves them for the next, at most so many times. It may come again at once."""
+FORGIVES: Final = 10.0
+"""Seconds after which one halving is taken back."""
+_LOOK: Final = 0.05
+"""Seconds between two looks whether it is the holder's client that does not read, or the proxy that is behind."""
 FAILED: Final = "a client on a shared connection failed, and is closed"
 """For the log, with the exception."""
 _MAX_OPENING_BYTES: Final = 64 * 1024
@@ -49,10 +55,14 @@ class User(Protocol):
     take: Receiver
     """Takes the bytes of its replies."""
     held: float
-    """Seconds for which it has held the trunk."""
+    """Seconds for which it has held the trunk, and its client did not read."""
+
+    @property
+    def is_unread(self) -> bool:
+        """True if its client does not read. Else only the proxy is behind."""
 
     def held_too_long(self) -> None:
-        """It has held the trunk for `PATIENCE` seconds."""
+        """It has held the trunk for as long as it may."""
 
     def lose(self) -> bool:
         """The trunk has ended, with replies to it outstanding. False if it had left before."""
@@ -80,8 +90,11 @@ class Trunk(asyncio.Protocol):
     __slots__ = (
         "_batch",
         "_batched",
+        "_counts",
         "_framer",
         "_gone",
+        "_halved_at",
+        "_halvings",
         "_held_at",
         "_holder",
         "_keeper",
@@ -119,7 +132,9 @@ class Trunk(asyncio.Protocol):
         self._silent = 0  # checks without a byte from Redis while replies were outstanding
         self._holder: User | None = None
         self._held_at = 0.0
+        self._counts = False  # the time since then is the holder's
         self._patience: asyncio.TimerHandle | None = None
+        self._halvings = self._halved_at = 0.0  # how often the patience was halved, as of when
         self._framer = ReplyFramer()  # of the opening
         self._opening_bytes = 0
         self._opened: asyncio.Future[None] | None = None
@@ -283,16 +298,19 @@ class Trunk(asyncio.Protocol):
         return self.owed.size > 0 and self.owed.first is user
 
     def hold(self, user: User) -> None:
-        """Stop reading until `release`, for at most `PATIENCE` seconds in all."""
+        """Stop reading until `release`. The user's client may not read for `PATIENCE` seconds in all: see `HALVINGS`.
+
+        The time counts only while it does not read. The proxy may also be behind, with the conversion of large values.
+        """
         if self._holder is None and self._transport is not None:
-            self._holder, self._held_at = user, self._loop.time()
-            self._patience = self._loop.call_later(max(0.0, PATIENCE - user.held), self._lose_patience)
+            self._holder = user
             self._transport.pause_reading()
+            self._watch(user)
 
     def release(self, user: User) -> None:
         """The user takes its reply again, or has left: continue reading."""
         if self._holder is user:
-            user.held += self._loop.time() - self._held_at
+            self._count(user)
             self._forget_holder()
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -303,10 +321,29 @@ class Trunk(asyncio.Protocol):
             self._patience.cancel()
             self._patience = None
 
-    def _lose_patience(self) -> None:
-        if (user := self._holder) is not None:
+    def _watch(self, user: User) -> None:
+        self._held_at, self._counts = self._loop.time(), user.is_unread
+        left = max(0.0, PATIENCE / 2 ** self._halvings_left() - user.held)
+        self._patience = self._loop.call_later(min(left, _LOOK) if self._counts else _LOOK, self._look, left)
+
+    def _count(self, user: User) -> None:
+        if self._counts:
+            user.held += self._loop.time() - self._held_at
+
+    def _look(self, left: float) -> None:
+        user = self._holder
+        if user is None:
+            return
+        if self._counts and self._loop.time() - self._held_at >= left:
             self.release(user)
+            self._halvings, self._halved_at = min(self._halvings_left() + 1, HALVINGS), self._loop.time()
             user.held_too_long()
+        else:
+            self._count(user)
+            self._watch(user)
+
+    def _halvings_left(self) -> float:
+        return max(0.0, self._halvings - (self._loop.time() - self._halved_at) / FORGIVES)
 
     # -- the watchdog ----------------------------------------------------------------------------------
 

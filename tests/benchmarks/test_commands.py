@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmarks import cluster, framer, latency, peers, report, throughput
+from benchmarks import cluster, framer, latency, peers, report, slow_readers, throughput
 from benchmarks.__main__ import main
 from proxy import engine
 from proxy.resp import reply_framer
@@ -83,6 +83,20 @@ def test_hot_compares_two_checkouts(results: Path) -> None:
     shown = run("hot", "--rounds", "1", "--seconds", "0.01", "--only", "GET P=64", "--against", str(peers.ROOT)).stdout
     assert [line[:20].strip() for line in shown.splitlines()[1:]] == ["managed GET P=64", "unmanaged GET P=64"]
     assert not results.exists()
+
+
+@pytest.mark.usefixtures("python_alone")
+def test_fairness_on_shared_connections_has_results_of_its_own(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_readers, "_FIRST", 0.02)
+    monkeypatch.setattr(slow_readers, "LOADS", [slow_readers.LOADS[0], slow_readers.LOADS[-1]])
+    arguments = ("fairness", "--shared", "--rounds", "1", "--seconds", "0.02")
+    shown = run(*arguments, "--only", "leaves").stdout
+    assert re.search(r"^leaves.*\n  shared +p50 .*\n  per-client +p50 .*\n  Redis +p50", shown)
+    assert not results.exists()
+    run(*arguments)
+    assert [(row["load"].split()[0], row["connections"]) for row in rows(results, "fairness-shared")] == [
+        (load, way) for load in ("nobody", "leaves") for way in slow_readers.WAYS
+    ]
 
 
 @needs_redis_benchmark

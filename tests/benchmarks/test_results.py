@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks import slow_readers
+
 ROOT = Path(__file__).parents[2]
 SPEED = (ROOT / "docs" / "speed.md").read_text()
 CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 CONTENDERS = {
     "Python engine": "python, managed",
     "native engine": "native, managed",
@@ -105,6 +108,15 @@ def test_so_is_the_cost_on_a_cluster(name: str, contender: str) -> None:
     assert row(name, CLUSTER) == [
         " / ".join(f"{measured[f'{command} P={pipeline}']:.1f}" for command in ("SET", "GET"))
         for pipeline in (1, 16, 64)
+    ]
+
+
+@pytest.mark.parametrize("load", [load.name for load in slow_readers.LOADS])
+def test_so_is_the_delay_beside_a_slow_reader(load: str) -> None:
+    measured = {each["connections"]: each for each in results("fairness-shared")["rows"] if each["load"] == load}
+    assert row(load, OPERATIONS) == [
+        *(f"{measured[way]['p50_ms']:.1f} / {measured[way]['p99_ms']:.0f} ms" for way in ("shared", "per-client")),
+        f"{measured['shared']['closed_per_second']:.1f}",
     ]
 
 

@@ -123,6 +123,7 @@ class Owner:
         self.lost = 0
         self.gone = asyncio.Event()
         self.evicted: list[str] = []
+        self.is_unread = True
         self.link: SharedLink
         self.on_part: Callable[[], None] = lambda: None
         """Called with each part."""

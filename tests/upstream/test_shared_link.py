@@ -7,7 +7,7 @@ import pytest
 
 from proxy.resp.encode import command
 from proxy.upstream.link import SharedPlace
-from proxy.upstream.trunk import PATIENCE
+from proxy.upstream.trunk import FORGIVES, HALVINGS, PATIENCE
 from tests.upstream.fakes import GET, OK, Net, Owner, settled
 
 MIB = 1024 * 1024
@@ -240,12 +240,11 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
-        self._ahead = 0.0
-        real = loop.time
-        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
+        self._now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self._now)
 
     async def passes(self, seconds: float) -> None:
-        self._ahead += seconds
+        self._now += seconds
         await settled()
 
 
@@ -322,6 +321,79 @@ class TestHolding:
             assert not net[0].reads
         await clock.passes(PATIENCE * 0.15)
         assert len(a.evicted) == 1
+
+    async def may_hold(self, net: Net, clock: Clock, seconds: float) -> None:
+        """A client holds the trunk for about so long, and is closed then. Then Redis sends the rest."""
+        a, b = await self.held(net)
+        await clock.passes(seconds * 0.95)
+        assert (a.evicted, b.got) == ([], b"")
+        await clock.passes(seconds * 0.25)
+        assert f"for {seconds * 1.2:.2g} s" in a.evicted[0]
+        net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
+        assert b.got == OK
+
+    async def test_each_that_is_closed_halves_the_time_of_the_next(
+        self, net: Net, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock(monkeypatch)
+        for halvings in (0, 1, 2, 3, 4, 4, 4):
+            await self.may_hold(net, clock, PATIENCE / 2**halvings)
+
+    @pytest.mark.parametrize("halvings", range(1, HALVINGS + 1))
+    async def test_the_time_comes_back(self, net: Net, monkeypatch: pytest.MonkeyPatch, halvings: int) -> None:
+        clock = Clock(monkeypatch)
+        for number in range(halvings):
+            await self.may_hold(net, clock, PATIENCE / 2**number)
+        await clock.passes((halvings - 1) * FORGIVES)
+        await self.may_hold(net, clock, PATIENCE / 2)
+        await clock.passes(3 * FORGIVES)
+        await self.may_hold(net, clock, PATIENCE)
+
+    async def test_who_takes_it_in_time_costs_the_next_nothing(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock(monkeypatch)
+        for _ in range(3):
+            a, b = await self.held(net)
+            await clock.passes(PATIENCE - 0.1)
+            a.link.resume()
+            await settled()
+            net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
+            assert (a.evicted, b.got) == ([], OK)
+
+    async def test_time_for_which_the_proxy_is_behind_does_not_count(
+        self, net: Net, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock(monkeypatch)
+        a, b = await net.owners(2)
+        a.is_unread = False
+        a.ask()
+        b.ask()
+        a.link.pause()
+        net[0].says(LARGE + b"x" * MIB)
+        for _ in range(10):
+            await clock.passes(PATIENCE)
+        assert (net[0].reads, a.evicted, a.link.held) == (False, [], 0)
+        a.is_unread = True
+        await clock.passes(PATIENCE / 2)  # it is seen at the end of this
+        for _ in range(9):
+            await clock.passes(PATIENCE / 10)
+        assert a.evicted == []
+        await clock.passes(PATIENCE / 5)
+        assert (net[0].reads, len(a.evicted)) == (True, 1)
+
+    async def test_small_replies_hold_it_while_the_proxy_is_behind(self, net: Net) -> None:
+        a, b = await net.owners(2)
+        a.is_unread = False
+        a.link.pause()
+        a.ask(*[GET] * 4)
+        b.ask()
+        reply = b"$500000\r\n%b\r\n" % (b"x" * 500_000)
+        net[0].says(reply * 3 + b"$500000\r\n")
+        assert (net[0].reads, a.evicted) == (False, [])
+        a.link.resume()
+        await settled()
+        assert net[0].reads
+        net[0].says(reply[9:] + OK)
+        assert (a.got, b.got, a.evicted) == (reply * 4, OK, [])
 
     async def test_a_client_with_nothing_outstanding_begins_anew(
         self, net: Net, monkeypatch: pytest.MonkeyPatch

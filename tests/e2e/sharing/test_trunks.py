@@ -204,6 +204,18 @@ def test_a_large_reply_comes_whole_to_whoever_reads_it(sharing: Sharing) -> None
     are_served(clients)
 
 
+def test_a_client_that_reads_is_not_closed_because_its_values_are_converted(sharing: Sharing) -> None:
+    bystander, reader = sharing.clients(2)
+    value = "[" + ",".join(["12345.5"] * 90_000) + "]"  # the proxy needs longer for it than Redis
+    assert reader("SET", "flask_cache_s", value) == OK
+    reader.send(request("GET", "flask_cache_s") * 80)
+    bystander.send(request("ECHO", "<0>"))
+    for _ in range(80):
+        assert len(reader.reply()) == len(value) + len(b"$720001\r\n\r\n")
+    assert bystander.reply() == b"$3\r\n<0>\r\n"
+    are_served([bystander, reader])
+
+
 # -- the life of the proxy ----------------------------------------------------------------------------------
 
 
