@@ -102,6 +102,8 @@ class _Pool:
         """See Places."""
         self.dialling: dict[Trunk, asyncio.Task[None]] = {}
         """The trunks that are not open yet."""
+        self.waiting = 0
+        """Callers of `ready`. The end of a dial wakes them a turn later."""
         self._connected: set[Trunk] = set()  # the trunks to wait for at the end
         self.links: set[SharedLink] = set()
         """Those that are not closed."""
@@ -150,6 +152,13 @@ class _Pool:
 
     async def ready(self) -> bytes:
         """Wait for an open trunk. Returns Redis' refusal if it does not speak the protocol. Raises UpstreamError."""
+        self.waiting += 1
+        try:
+            return await self._opened()
+        finally:
+            self.waiting -= 1
+
+    async def _opened(self) -> bytes:
         while not self.open:
             if asyncio.get_running_loop().time() - self._refused_at < _REFUSED:
                 return self._refusal
@@ -253,7 +262,9 @@ class _Pool:
         if lost or trunk.is_misframed:
             self._counts.deaths += not self._is_over
             place = self._dialer.place
-            _log.warning("a shared connection to Redis at %s ended (%s), with requests of %d clients", place, reason, lost)
+            _log.warning(
+                "a shared connection to Redis at %s ended (%s), with requests of %d clients", place, reason, lost
+            )
 
     def _lose(self, trunk: Trunk) -> int:
         """The links with something outstanding lose the trunk. Returns their number. The others have room again."""
@@ -315,7 +326,7 @@ class Trunks:
     @property
     def is_unused(self) -> bool:
         """There is no link, and nobody waits for one."""
-        return not any(pool.links or pool.dialling for pool in self._pools.values())
+        return not any(pool.links or pool.dialling or pool.waiting for pool in self._pools.values())
 
     def open(self) -> dict[int, int]:
         """By protocol: the number of trunks that are open."""
