@@ -295,9 +295,12 @@ class _Pool:
 class Trunks:
     """See the module."""
 
-    def __init__(self, dialer: Dialer, size: int, buffered_bytes: int) -> None:
-        """`size`: trunks for each protocol. `buffered_bytes`: what is kept for a client that does not read."""
-        self.counts = Counts()
+    def __init__(self, dialer: Dialer, size: int, buffered_bytes: int, counts: Counts | None = None) -> None:
+        """`size`: trunks for each protocol. `buffered_bytes`: what is kept for a client that does not read.
+
+        `counts`: goes on with these counters.
+        """
+        self.counts = counts or Counts()
         self._pools = {protocol: _Pool(dialer, protocol, size, self.counts) for protocol in PROTOCOLS}
         self.keep(buffered_bytes)
 
