@@ -10,7 +10,13 @@ from proxy.observe.metrics import Metrics
 from proxy.observe.refusal_log import RefusalLog
 from proxy.policy import Policy
 from proxy.session import CommandInfo, Conversion, Converted, Gate, Opening, Tally
-from proxy.upstream.link import OwnLink, UpstreamError
+from proxy.upstream.link import OwnLink, SharedOwner, UpstreamError
+
+GREETINGS = {
+    2: b"*4\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:2\r\n",
+    3: b"%2\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:3\r\n",
+}
+"""Replies to HELLO, by protocol."""
 
 
 class FakeClient:
@@ -124,6 +130,57 @@ class FakeRedis:
     def lose(self) -> None:
         """Redis closes."""
         self._link.connection_lost(None)
+
+
+class FakePlace:
+    """A place on a trunk."""
+
+    knows_setinfo = False
+    unsent = 0
+
+    def __init__(self, owner: SharedOwner, protocol: int) -> None:
+        self.protocol = protocol
+        self.greeting = GREETINGS[protocol]
+        self.sent = b""
+        self.reads = True
+        self.is_head = True
+        self.is_closing = False
+        self.has_left = False
+        self._owner = owner
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closing
+        self.sent += data
+
+    def pause(self) -> None:
+        self.reads = False
+
+    def resume(self) -> None:
+        self.reads = True
+
+    def finish(self) -> bool:
+        self.close()
+        return True
+
+    def close(self) -> None:
+        if not self.is_closing:
+            self.is_closing = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    abort = close
+
+    def _tell(self) -> None:
+        if not self.has_left:
+            self._owner.place_lost()
+
+    def leave(self) -> None:
+        self.is_closing = self.has_left = True
+
+    def says(self, data: bytes) -> None:
+        self._owner.link_received(data)
+
+    def is_full(self, full: bool) -> None:
+        self._owner.link_full(full)
 
 
 class FakeServer:
