@@ -137,6 +137,7 @@ class ClusterConnection(Connection):
         """See Connection. A client that gives up waiting may wait for a node that hangs."""
         if self._session.awaits_reply:
             self._nodes.slots_are_old()
+        self._nodes.let_go()
         super().connection_lost(exc)
 
     def apply(self, effects: Effects) -> None:

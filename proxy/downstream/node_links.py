@@ -165,6 +165,12 @@ class NodeLinks:
         if number in self._lanes:
             self._lanes[number].hold(held)
 
+    def let_go(self) -> None:
+        """The session ends. A lane that it holds would not be read, and one with bytes that wait would not end."""
+        for lane in tuple(self._lanes.values()):
+            lane.let_go()
+            self._forget(lane)
+
     def wait_behind_blocking(self) -> None:
         """If requests wait behind a blocking command, limit that time."""
         if self._waiting is None and self._session.waits_behind_blocking:
@@ -179,6 +185,7 @@ class NodeLinks:
 
     def _dial(self, lane: NodeLane) -> None:
         self._lanes[lane.id] = lane
+        lane.adjust()  # the client may not read
         lane.dialing = self._services.start(self._connect(lane), f"dial {self._owner.number}")
         lane.dialing.add_done_callback(partial(self._dialed, lane))
 

@@ -231,6 +231,19 @@ async def test_a_client_that_does_not_read_pauses_all_lanes() -> None:
     assert net.client.reads
 
 
+async def test_a_lane_that_comes_while_the_client_does_not_read_is_paused() -> None:
+    net = await Net().opened()
+    net.cluster.held[A] = asyncio.get_running_loop().create_future()
+    await net.send(get(A))
+    net.connection.pause_writing()
+    net.cluster.held.pop(A).set_result(None)
+    await settled()
+    assert net[A].sent == get(A)
+    assert not net[A].reads
+    net.connection.resume_writing()
+    assert net[A].reads
+
+
 async def test_a_node_that_does_not_read_pauses_the_client() -> None:
     net = await Net().opened()
     await net.send(get(A))
@@ -274,8 +287,6 @@ async def test_a_client_that_leaves_unread_replies_is_forgotten() -> None:
     net.connection.connection_lost(None)
     net[A].lose()
     net[B].lose()
-    await settled()
-    net.connection.abort()  # as the timer does that limits the wait for the nodes
     await settled()
     assert net.server.closed_ == [net.connection]
     assert net.cluster.open == 0
