@@ -83,6 +83,7 @@ class FakeRedis:
         self.unsent = 0
         self.reads = True
         self.finished = False
+        self.lost = False
         self.closed = False
         self.aborted = False
         self.can_finish = True
@@ -129,6 +130,7 @@ class FakeRedis:
 
     def lose(self) -> None:
         """Redis closes."""
+        self.lost = True
         self._link.connection_lost(None)
 
 
