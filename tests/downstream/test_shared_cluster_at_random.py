@@ -1,0 +1,366 @@
+"""Clients on shared trunks to the nodes of a cluster, at random: each gets exactly its replies, whatever happens."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from proxy.downstream.shared_cluster_connection import SharedClusterConnection
+from proxy.resp import ReplyFramer
+from proxy.resp.encode import bulk, command
+from proxy.session import SlotMap, key_slot
+from proxy.session.runs import Runs
+from proxy.upstream.link import Greeting, OwnLink, SharedOwner, SharedPlace
+from tests.downstream.cluster_fakes import NODES, SLOTS, FakeCluster
+from tests.downstream.fakes import FakeClient, FakeRedis, FakeServer, settled
+from tests.session.playbook import policy
+from tests.upstream.fakes import HELLO, FakeTransport, NodeNet
+
+CLIENTS = 6
+STEPS = 150
+SIZES = (0, 1, 10, 300, 5000, 70_000)
+UNKNOWN = b"is not known\r\n"
+
+
+def value(key: bytes) -> bytes:
+    return key + b"x" * SIZES[sum(key) % len(SIZES)]
+
+
+def arguments(data: bytes) -> Iterator[list[bytes]]:
+    """The requests in these bytes."""
+    at = 0
+    while at < len(data):
+        end = data.index(b"\r\n", at)
+        count, at = int(data[at + 1 : end]), end + 2
+        args = []
+        for _ in range(count):
+            end = data.index(b"\r\n", at)
+            size = int(data[at + 1 : end])
+            args.append(data[end + 2 : end + 2 + size])
+            at = end + 4 + size
+        yield args
+
+
+class Side:
+    """A node, at the other end of one connection. It answers in pieces."""
+
+    def __init__(self, node: str, transport: FakeTransport | FakeRedis, *, is_shared: bool) -> None:
+        self.node = node
+        self.transport = transport
+        self._is_shared = is_shared
+        self._seen = 0
+        self._due = b""
+        self._queued: list[bytes] | None = None
+        self._null = b"*-1\r\n"
+
+    def _sent(self) -> bytes:
+        if isinstance(self.transport, FakeRedis):
+            return self.transport.sent
+        return b"".join(self.transport.requests)
+
+    def answer(self, rng: random.Random) -> bool:
+        """Send some of the replies that are due. False: there are none."""
+        sent = self._sent()
+        for args in arguments(sent[self._seen :]):
+            self._due += self._reply(args)
+        self._seen = len(sent)
+        if not self._due or self.transport.lost or not self.transport.reads or self.transport.aborted:
+            return False
+        size = rng.choice((1, 7, 100, 4096, 65536))
+        part, self._due = self._due[:size], self._due[size:]
+        self.transport.says(part)
+        return True
+
+    def _reply(self, args: list[bytes]) -> bytes:
+        name = args[0].upper()
+        assert not self._is_shared or name in (b"GET", b"MGET", b"PING")
+        if name in (b"GET", b"MGET"):
+            assert {SLOTS.owner(key_slot(key)) for key in args[1:]} == {self.node}
+        if name == b"EXEC":
+            queued, self._queued = self._queued or [], None
+            return b"*%d\r\n" % len(queued) + b"".join(queued)
+        reply = self._one(name, args)
+        if self._queued is not None:
+            self._queued.append(reply)
+            return b"+QUEUED\r\n"
+        if name == b"MULTI":
+            self._queued = []
+        return reply
+
+    def _one(self, name: bytes, args: list[bytes]) -> bytes:
+        match name:
+            case b"GET":
+                return bulk(value(args[1]))
+            case b"MGET":
+                return b"*%d\r\n" % (len(args) - 1) + b"".join(bulk(value(key)) for key in args[1:])
+            case b"PING":
+                return b"+PONG\r\n"
+            case b"BLPOP":
+                return self._null
+            case b"HELLO":
+                self._null = b"_\r\n" if args[1] == b"3" else b"*-1\r\n"
+                return HELLO[int(args[1])]
+            case b"RESET":
+                self._null = b"*-1\r\n"
+                return b"+RESET\r\n"
+        return b"+OK\r\n"
+
+
+class OwnCluster(FakeCluster):
+    """Also keeps all own links."""
+
+    def __init__(self, server: FakeServer) -> None:
+        super().__init__(server)
+        self.sides: list[Side] = []
+
+    async def dial(self, link: OwnLink, node: str) -> None:
+        await super().dial(link, node)
+        self.sides.append(Side(node, self.nodes[node], is_shared=False))
+
+
+class Sharing:
+    """The shared links of the process."""
+
+    def __init__(self) -> None:
+        self.net = NodeNet(size=2, buffered_bytes=1 << 30)
+        self.pins: list[tuple[int, str]] = []
+        self._sides: dict[FakeTransport, Side] = {}
+
+    async def greeting(self, node: str, protocol: int) -> Greeting:
+        return await self.net.trunks.greeting(node, protocol)
+
+    async def link(self, owner: SharedOwner, owed: Runs[Any], node: str, protocol: int) -> SharedPlace:
+        return await self.net.trunks.link(owner, owed, node, protocol)
+
+    def pinned(self, number: int, reason: str) -> None:
+        assert number not in dict(self.pins)
+        self.pins.append((number, reason))
+
+    def unpinned(self, reason: str) -> None:
+        self.pins.remove(next(pin for pin in self.pins if pin[1] == reason))
+
+    def sides(self) -> list[Side]:
+        for node in NODES:
+            for transport in self.net[node]:
+                if transport not in self._sides:
+                    self._sides[transport] = Side(node, transport, is_shared=True)
+        return list(self._sides.values())
+
+
+class Client:
+    """Asks for things whose replies only it can have."""
+
+    def __init__(self, number: int, sharing: Sharing, rng: random.Random) -> None:
+        self.number = number
+        self.server = FakeServer()
+        self.cluster = OwnCluster(self.server)
+        self.transport = FakeClient()
+        self.connection = SharedClusterConnection(
+            self.server, 0, policy(), None, number, self.cluster, "proxy:1", sharing
+        )
+        self.wanted: list[bytes] = []
+        self.has_left = False
+        self._is_paused = False
+        self._asked = 0
+        self._rng = rng
+        self._held = b""
+        self.connection.connection_made(self.transport)  # type: ignore[arg-type]
+
+    def _key(self) -> bytes:
+        self._asked += 1
+        return b"%d-%d:" % (self.number, self._asked)
+
+    def _pairs(self) -> list[tuple[bytes, bytes]]:
+        """Requests, and the beginnings of their replies."""
+        key = self._key()
+        get = command(b"GET", key), bulk(value(key))
+        match self._rng.randrange(40):
+            case 0:
+                return [(command(b"HELLO", b"3"), b"%1")]
+            case 1:
+                return [(command(b"RESET"), b"+RESET\r\n")]
+            case 2:
+                end = command(b"EXEC"), b"*1\r\n" + get[1]
+                return [(command(b"MULTI"), b"+OK\r\n"), (get[0], b"+QUEUED\r\n"), end]
+            case 3:
+                return [(command(b"BLPOP", key, b"1"), b"")]
+            case 4 | 5 | 6:
+                return [(command(b"PING"), b"+PONG\r\n")]
+            case 7 | 8 | 9 | 10:
+                keys = [self._key() for _ in range(self._rng.randint(1, 6))]
+                values = b"".join(bulk(value(each)) for each in keys)
+                return [(command(b"MGET", *keys), b"*%d\r\n" % len(keys) + values)]
+        return [get]
+
+    def act(self) -> None:
+        """Do something."""
+        if self.has_left:
+            return
+        match self._rng.randrange(30):
+            case 0:
+                self._is_paused = True
+                self.connection.pause_writing()
+            case 1 | 2:
+                self.resume()
+            case _:
+                if self._held or self.transport.reads:
+                    self._send()
+
+    def _send(self) -> None:
+        """Send some requests, perhaps not all of their bytes."""
+        pairs = [pair for _ in range(self._rng.choice((1, 1, 2, 8))) for pair in self._pairs()]
+        self.wanted += [reply for _, reply in pairs]
+        data = self._held + b"".join(request for request, _ in pairs)
+        cut = self._rng.choice((0, 0, 3))
+        self._held = data[len(data) - cut :]
+        self.connection.data_received(data[: len(data) - cut])
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._is_paused:
+            self._is_paused = False
+            self.connection.resume_writing()
+
+    def finish(self) -> None:
+        """Send the rest."""
+        if not self.has_left:
+            self.resume()
+            held, self._held = self._held, b""
+            if held:
+                self.connection.data_received(held)
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        if not self.has_left:
+            self.has_left = True
+            self.connection.connection_lost(None)
+
+    def told_slots(self) -> None:
+        """It gets the map that it has asked for."""
+        if self.cluster.asking:
+            self.cluster.asking.clear()
+            self.connection.new_slots(SlotMap(NODES, SLOTS.owners, version=2), asked=True)
+
+    def replies(self) -> list[bytes]:
+        """What it has got."""
+        framer = ReplyFramer()
+        framer.feed(self.transport.sent)
+        found: list[bytes] = []
+        parts: list[bytes] = []
+        while framer.forward(parts):
+            found.append(b"".join(parts))
+            parts = []
+        return found
+
+    def check(self, *, may_fail: bool) -> None:
+        """It has all of its replies, or errors in their place."""
+        got = self.replies()
+        assert len(got) == len(self.wanted)
+        for reply, wanted in zip(got, self.wanted, strict=True):
+            is_error = reply.startswith(b"-")
+            assert reply.startswith(wanted) or (may_fail and is_error), (self.number, reply[:100], wanted[:100])
+
+
+class World:
+    """All clients and nodes."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.sharing = Sharing()
+        self.clients = [Client(number, self.sharing, self.rng) for number in range(1, CLIENTS + 1)]
+
+    def sides(self) -> list[Side]:
+        return self.sharing.sides() + [side for client in self.clients for side in client.cluster.sides]
+
+    async def step(self, deaths: int, leaves: int) -> None:
+        """`deaths`, `leaves`: one in so many steps. 0: none."""
+        rng = self.rng
+        client = rng.choice(self.clients)
+        client.act()
+        if leaves and rng.randrange(leaves) == 0:
+            rng.choice(self.clients).leave()
+        sides = self.sides()
+        for side in rng.sample(sides, min(len(sides), 4)):
+            side.answer(rng)
+        if deaths and sides and rng.randrange(deaths) == 0 and not (side := rng.choice(sides)).transport.lost:
+            side.transport.lose()
+        self.sharing.net.trunks.forget(rng.choice((NODES, NODES[:2], NODES[1:])))
+        for each in self.clients:
+            if rng.randrange(2):
+                each.server.turn()
+            each.told_slots()
+        if rng.randrange(2):
+            await settled()
+
+    async def rest(self) -> None:
+        """Everything that is under way ends."""
+        for client in self.clients:
+            client.finish()
+        still = 0
+        while still < 3:
+            await settled()
+            moves = False
+            for side in self.sides():
+                moves |= side.answer(self.rng)
+            for client in self.clients:
+                moves |= bool(client.server.turns)
+                client.server.turn()
+                client.told_slots()
+            still = 0 if moves else still + 1
+
+    async def end(self) -> None:
+        """All clients leave, and all nodes close their own links."""
+        for client in self.clients:
+            client.leave()
+        await self.rest()
+        for client in self.clients:
+            for side in client.cluster.sides:
+                if not side.transport.lost:
+                    side.transport.lose()
+        await settled()
+        for client in self.clients:
+            assert client.server.closed_ == [client.connection]
+            assert client.cluster.open == 0
+        assert self.sharing.pins == []
+        assert all(trunks.is_unused for _, trunks in self.sharing.net.trunks.by_node())
+        await self.sharing.net.trunks.end()
+
+
+@pytest.mark.parametrize("seed", range(200))
+async def test_each_client_gets_exactly_its_replies(seed: int) -> None:
+    world = World(seed)
+    await settled()
+    for _ in range(STEPS):
+        await world.step(0, 0)
+    await world.rest()
+    for client in world.clients:
+        client.check(may_fail=False)
+    await world.end()
+
+
+@pytest.mark.parametrize("seed", range(200))
+async def test_clients_that_leave_cost_the_others_nothing(seed: int) -> None:
+    world = World(seed)
+    await settled()
+    for _ in range(STEPS):
+        await world.step(0, 40)
+    await world.rest()
+    for client in world.clients:
+        if not client.has_left:
+            client.check(may_fail=False)
+    await world.end()
+
+
+@pytest.mark.parametrize("seed", range(200))
+async def test_connections_that_end_cost_only_their_replies(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(seed)
+    await settled()
+    for _ in range(STEPS):
+        await world.step(10, 40)
+    await world.rest()
+    for client in world.clients:
+        if not (client.has_left or client.transport.is_leaving):
+            client.check(may_fail=True)
+    await world.end()
+    caplog.clear()
