@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from proxy.downstream.node_lane import NodeLane
 from proxy.downstream.services import ClusterServices
-from proxy.session import Effects, Opening, Session
+from proxy.session import Dial, Effects, Opening, Session
 from proxy.upstream.link import OwnLink, UpstreamError
 
 _LONGEST_WAIT: Final = 1.0
@@ -146,10 +146,18 @@ class NodeLinks:
             size += len(data)
         return size
 
+    def begin(self, dials: Sequence[Dial]) -> None:
+        """Connect new lanes."""
+        for dial in dials:
+            self._dial(self.lane(dial.lane, dial.address))
+
+    @property
+    def is_dialing(self) -> bool:
+        """A lane is being connected, for requests that wait. The session hears of the end of it."""
+        return any(lane.dialing is not None and not lane.is_dropped for lane in self._lanes.values())
+
     def carry_out(self, effects: Effects) -> None:
         """Carry out the other effects on lanes."""
-        for dial in effects.dials:
-            self._dial(self.lane(dial.lane, dial.address))
         for number in effects.hang_ups:
             self._hang_up(number)
         for number in effects.pauses:

@@ -352,6 +352,33 @@ async def test_a_client_that_sends_no_more_gets_the_replies_of_all_lanes() -> No
     assert net.server.closed_ == [net.connection]
 
 
+async def test_lanes_that_are_dialed_get_the_commands_of_a_client_that_sends_no_more() -> None:
+    net = await Net().opened()
+    for node in (A, C):
+        net.cluster.held[node] = asyncio.get_running_loop().create_future()
+    blocking = command(b"BLPOP", key_of(A), b"0")
+    await net.send(blocking + get(C))
+    assert net.connection.eof_received()
+    assert not net[B].finished
+    net.cluster.held.pop(A).set_result(None)
+    await settled()
+    assert (net[A].sent, net[A].finished) == (blocking, False)
+    net.cluster.held.pop(C).set_result(None)
+    await settled()
+    assert net[C].sent == get(C)
+    assert all(net[node].finished for node in NODES)
+    net[A].says(b"*-1\r\n")
+    net[C].says(b"$-1\r\n")
+    await settled()
+    assert net.client.sent == b"*-1\r\n$-1\r\n"
+    assert net.client.is_leaving
+    net.connection.connection_lost(None)
+    for node in NODES:
+        net[node].lose()
+    await settled()
+    assert net.server.closed_ == [net.connection]
+
+
 async def test_draining_waits_for_all_lanes() -> None:
     net = await Net().opened()
     await net.send(get(A) + get(B))

@@ -65,7 +65,13 @@ class Side:
         for args in arguments(sent[self._seen :]):
             self._due += self._reply(args)
         self._seen = len(sent)
-        if not self._due or self.transport.lost or not self.transport.reads or self.transport.aborted:
+        transport = self.transport
+        if transport.lost:
+            return False
+        if isinstance(transport, FakeRedis) and (transport.is_closing() or (transport.finished and not self._due)):
+            transport.lose()
+            return True
+        if not self._due or not transport.reads or transport.aborted:
             return False
         size = rng.choice((1, 7, 100, 4096, 65536))
         part, self._due = self._due[:size], self._due[size:]
@@ -161,6 +167,7 @@ class Client:
         )
         self.wanted: list[bytes] = []
         self.has_left = False
+        self.sends_no_more = False
         self._is_paused = False
         self._asked = 0
         self._rng = rng
@@ -197,15 +204,27 @@ class Client:
         """Do something."""
         if self.has_left:
             return
-        match self._rng.randrange(30):
-            case 0:
+        match self._rng.randrange(60):
+            case 0 | 1:
                 self._is_paused = True
                 self.connection.pause_writing()
-            case 1 | 2:
+            case 2 | 3 | 4:
                 self.resume()
-            case _:
-                if self._held or self.transport.reads:
-                    self._send()
+            case 5 if not self.sends_no_more:
+                self._send_no_more()
+            case _ if not self.sends_no_more and (self._held or self.transport.reads):
+                self._send()
+
+    def _send_no_more(self) -> None:
+        self._send_rest()
+        self.sends_no_more = True
+        if not self.connection.eof_received():
+            self.leave()
+
+    def _send_rest(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            self.connection.data_received(held)
 
     def _send(self) -> None:
         """Send some requests, perhaps not all of their bytes."""
@@ -226,9 +245,7 @@ class Client:
         """Send the rest."""
         if not self.has_left:
             self.resume()
-            held, self._held = self._held, b""
-            if held:
-                self.connection.data_received(held)
+            self._send_rest()
 
     def leave(self) -> None:
         """The connection is gone."""
