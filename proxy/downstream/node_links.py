@@ -306,13 +306,22 @@ class NodeLinks:
             lane.adjust()
 
     def finish(self) -> bool:
-        """See Link. Lanes that are being dialed, and those that cannot do this, are closed."""
+        """See Link. Lanes that are being dialed, and those that cannot do this, are closed.
+
+        The session may go on. It still gets the last bytes of a lane that has ended, and hears of the end.
+        """
         self._finishing = True
+        can_finish = False
         for lane in tuple(self._lanes.values()):
             lane.flush()
-            if lane.dialing is not None or not lane.link.finish():
+            if lane.dialing is not None:
                 self._drop(lane, NodeLane.close)
-        return not all(lane.is_dropped for lane in self._lanes.values())
+            elif not lane.is_dropped:
+                if lane.is_over or lane.link.finish():
+                    can_finish = True
+                else:
+                    lane.close()
+        return can_finish
 
     def close(self) -> None:
         """See Link."""

@@ -379,6 +379,21 @@ async def test_lanes_that_are_dialed_get_the_commands_of_a_client_that_sends_no_
     assert net.server.closed_ == [net.connection]
 
 
+async def test_a_client_that_sends_no_more_gets_the_last_bytes_of_a_lost_lane() -> None:
+    net = await Net().opened()
+    await net.send(get(A) + command(b"BLPOP", key_of(B), b"0"))
+    value = b"$%d\r\n%s\r\n" % (100_000, b"x" * 100_000)
+    net[A].says(value)  # too much for one turn
+    net[A].lose()
+    assert net.connection.eof_received()
+    for _ in range(5):
+        net.server.turn()
+    assert net.client.sent == value
+    net[B].says(b"*-1\r\n")
+    assert net.client.sent == value + b"*-1\r\n"
+    assert net.client.is_leaving
+
+
 async def test_draining_waits_for_all_lanes() -> None:
     net = await Net().opened()
     await net.send(get(A) + get(B))
