@@ -21,6 +21,8 @@ from tests.upstream.fakes import HELLO, FakeTransport, NodeNet
 CLIENTS = 6
 STEPS = 150
 SIZES = (0, 1, 10, 300, 5000, 70_000)
+EXECABORT = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+ABORTED = EXECABORT, b"-TRYAGAIN flask-cache-proxy: the keys of the transaction are moving"
 OURS = b"-ERR flask-cache-proxy: "
 
 
@@ -43,16 +45,30 @@ def arguments(data: bytes) -> Iterator[list[bytes]]:
         yield args
 
 
+class Slots:
+    """The owners of slots, as the nodes know them."""
+
+    def __init__(self) -> None:
+        self.map = SLOTS
+
+    def move(self) -> None:
+        """All slots move to the next node."""
+        owners = tuple((owner + 1) % len(NODES) for owner in self.map.owners)
+        self.map = SlotMap(NODES, owners, version=self.map.version + 1)
+
+
 class Side:
     """A node, at the other end of one connection. It answers in pieces."""
 
-    def __init__(self, node: str, transport: FakeTransport | FakeRedis, *, is_shared: bool) -> None:
+    def __init__(self, node: str, transport: FakeTransport | FakeRedis, slots: Slots, *, is_shared: bool) -> None:
         self.node = node
+        self._slots = slots
         self.transport = transport
         self._is_shared = is_shared
         self._seen = 0
         self._due = b""
         self._queued: list[bytes] | None = None
+        self._aborts = False  # EXEC will fail
         self._null = b"*-1\r\n"
 
     def _sent(self) -> bytes:
@@ -82,17 +98,21 @@ class Side:
     def _reply(self, args: list[bytes]) -> bytes:
         name = args[0].upper()
         assert not self._is_shared or name in (b"GET", b"MGET", b"PING")
-        if name in (b"GET", b"MGET"):
-            assert {SLOTS.owner(key_slot(key)) for key in args[1:]} == {self.node}
+        if name in (b"GET", b"MGET", b"BLPOP"):
+            slot = key_slot(args[1])
+            owner = self._slots.map.owner(slot)
+            if owner != self.node:
+                self._aborts = True
+                return b"-MOVED %d %s\r\n" % (slot, str(owner).encode())
         if name == b"EXEC":
             queued, self._queued = self._queued or [], None
-            return b"*%d\r\n" % len(queued) + b"".join(queued)
+            return EXECABORT if self._aborts else b"*%d\r\n" % len(queued) + b"".join(queued)
         reply = self._one(name, args)
         if self._queued is not None:
             self._queued.append(reply)
             return b"+QUEUED\r\n"
         if name == b"MULTI":
-            self._queued = []
+            self._queued, self._aborts = [], False
         return reply
 
     def _one(self, name: bytes, args: list[bytes]) -> bytes:
@@ -117,8 +137,9 @@ class Side:
 class OwnCluster(FakeCluster):
     """Also keeps all own links."""
 
-    def __init__(self, server: FakeServer) -> None:
+    def __init__(self, server: FakeServer, slots: Slots) -> None:
         super().__init__(server)
+        self._slots = slots
         self.sides: list[Side] = []
         self.gates: dict[str, asyncio.Event] = {}
         """By node: dials wait for it."""
@@ -127,13 +148,14 @@ class OwnCluster(FakeCluster):
         if node in self.gates:
             await self.gates[node].wait()
         await super().dial(link, node)
-        self.sides.append(Side(node, self.nodes[node], is_shared=False))
+        self.sides.append(Side(node, self.nodes[node], self._slots, is_shared=False))
 
 
 class Sharing:
     """The shared links of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
         self.net = NodeNet(size=2, buffered_bytes=1 << 30)
         self.pins: list[tuple[int, str]] = []
         self._sides: dict[FakeTransport, Side] = {}
@@ -155,7 +177,7 @@ class Sharing:
         for node in NODES:
             for transport in self.net[node]:
                 if transport not in self._sides:
-                    self._sides[transport] = Side(node, transport, is_shared=True)
+                    self._sides[transport] = Side(node, transport, self.slots, is_shared=True)
         return list(self._sides.values())
 
 
@@ -165,7 +187,8 @@ class Client:
     def __init__(self, number: int, sharing: Sharing, rng: random.Random) -> None:
         self.number = number
         self.server = FakeServer()
-        self.cluster = OwnCluster(self.server)
+        self.cluster = OwnCluster(self.server, sharing.slots)
+        self._slots = sharing.slots
         self.transport = FakeClient()
         self.connection = SharedClusterConnection(
             self.server, 0, policy(), None, number, self.cluster, "proxy:1", sharing
@@ -193,8 +216,9 @@ class Client:
             case 1:
                 return [(command(b"RESET"), b"+RESET\r\n")]
             case 2:
-                end = command(b"EXEC"), b"*1\r\n" + get[1]
-                return [(command(b"MULTI"), b"+OK\r\n"), (get[0], b"+QUEUED\r\n"), end]
+                requests = command(b"MULTI"), get[0], command(b"EXEC")
+                replies = b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n" + get[1]
+                return [*zip(requests, replies, strict=True)]
             case 3:
                 return [(command(b"BLPOP", key, b"1"), b"")]
             case 4 | 5 | 6:
@@ -263,7 +287,7 @@ class Client:
         """It gets the map that it has asked for."""
         if self.cluster.asking:
             self.cluster.asking.clear()
-            self.connection.new_slots(SlotMap(NODES, SLOTS.owners, version=2), asked=True)
+            self.connection.new_slots(self._slots.map, asked=True)
 
     def replies(self) -> list[bytes]:
         """What it has got."""
@@ -283,7 +307,8 @@ class Client:
         assert len(got) == len(self.wanted) or not is_there
         for reply, wanted in zip(got, self.wanted, strict=is_there):
             failed = reply.startswith(b"-") or OURS in reply  # an error may be an element of MGET
-            assert reply.startswith(wanted) or (may_fail and failed), (self.number, reply[:100], wanted[:100])
+            is_aborted = reply.startswith(ABORTED)
+            assert reply.startswith(wanted) or (may_fail and failed) or is_aborted, (reply[:100], wanted[:100])
         assert may_fail or is_there or self.has_left or (self.sends_no_more and len(got) == len(self.wanted))
 
 
@@ -292,14 +317,15 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.sharing = Sharing()
+        self.slots = Slots()
+        self.sharing = Sharing(self.slots)
         self._gates: dict[str, asyncio.Event] = {}
         self.clients = [Client(number, self.sharing, self.rng) for number in range(1, CLIENTS + 1)]
 
     def sides(self) -> list[Side]:
         return self.sharing.sides() + [side for client in self.clients for side in client.cluster.sides]
 
-    async def step(self, *, deaths: int = 0, leaves: int = 0, holds: int = 0, faults: int = 0) -> None:
+    async def step(self, *, deaths: int = 0, leaves: int = 0, holds: int = 0, faults: int = 0, moves: int = 0) -> None:
         """Each number: one in so many steps. 0: none."""
         rng = self.rng
         rng.choice(self.clients).act()
@@ -314,6 +340,8 @@ class World:
             self._hold(rng.choice(NODES))
         if self._is_due(faults):
             self._break(rng.choice(NODES))
+        if self._is_due(moves):
+            self.slots.move()
         self.sharing.net.trunks.forget(rng.choice((NODES, NODES[:2], NODES[1:])))
         for each in self.clients:
             if rng.randrange(2):
@@ -386,7 +414,8 @@ KINDS = {
     "clients leave": {"leaves": 40, "holds": 15},
     "connections end": {"deaths": 10, "leaves": 40},
     "nodes cannot be reached": {"deaths": 15, "faults": 15},
-    "all of it": {"deaths": 15, "faults": 30, "leaves": 40, "holds": 15},
+    "slots move": {"moves": 30, "holds": 15},
+    "all of it": {"deaths": 15, "faults": 30, "leaves": 40, "holds": 15, "moves": 30},
 }
 MAY_FAIL = {"deaths", "faults"}
 
