@@ -243,6 +243,11 @@ class FakeServer:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    @property
+    def is_busy(self) -> bool:
+        """A task runs, or something waits for a turn."""
+        return bool(self._tasks or self.turns)
+
     def opened(self, connection: Any) -> None:
         self.opened_.append(connection)
 

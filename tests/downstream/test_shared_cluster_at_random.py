@@ -15,6 +15,7 @@ from proxy.session.runs import Runs
 from proxy.upstream.link import Greeting, OwnLink, SharedOwner, SharedPlace
 from tests.downstream.cluster_fakes import NODES, SLOTS, FakeCluster
 from tests.downstream.fakes import FakeClient, FakeRedis, FakeServer, settled
+from tests.effort import cases
 from tests.session.playbook import policy
 from tests.upstream.fakes import HELLO, FakeTransport, NodeNet
 
@@ -303,6 +304,8 @@ class Client:
     def check(self, *, may_fail: bool) -> None:
         """It has all of its replies, or errors in their place. If it has left, it may have fewer."""
         got = self.replies()
+        if self.sends_no_more and self._slots.map is not SLOTS:
+            may_fail = True  # an own link that has no way to Redis any more cannot take a redirect
         is_there = not (self.has_left or self.transport.is_leaving)
         assert len(got) == len(self.wanted) or not is_there
         for reply, wanted in zip(got, self.wanted, strict=is_there):
@@ -379,13 +382,13 @@ class World:
         for client in self.clients:
             client.finish()
         still = 0
-        while still < 3:
+        while still < 5:  # the dial of a trunk takes some turns
             await settled()
             moves = False
             for side in self.sides():
                 moves |= side.answer(self.rng)
             for client in self.clients:
-                moves |= bool(client.server.turns)
+                moves |= client.server.is_busy
                 client.server.turn()
                 client.told_slots()
             still = 0 if moves else still + 1
@@ -421,7 +424,7 @@ MAY_FAIL = {"deaths", "faults"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(cases(40)))
 async def test_each_client_gets_exactly_its_replies(kind: str, seed: int, caplog: pytest.LogCaptureFixture) -> None:
     world = World(seed)
     await settled()
