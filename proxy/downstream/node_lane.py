@@ -188,7 +188,7 @@ class NodeLane:
         self._buffer.clear()
 
     def let_go(self) -> None:
-        """The session ends: it holds the lane no more, and takes none of the bytes that wait."""
+        """The session ends. It neither holds the lane nor takes the bytes that wait."""
         self._held = False
         self._buffer.clear()
 

@@ -33,7 +33,7 @@ _LATER: Final = 2
 
 
 class _Links:
-    """What a plain Redis and a cluster have in common: pins, deadlines and counts."""
+    """Pins, deadlines and counts, for a plain Redis and for a cluster."""
 
     def __init__(self, trunks: Trunks | NodeTrunks, metrics: Metrics) -> None:
         self._of_all = trunks
