@@ -137,6 +137,7 @@ class ClusterConnection(Connection):
         """See Connection. A client that gives up waiting may wait for a node that hangs."""
         if self._session.awaits_reply:
             self._nodes.slots_are_old()
+        self._nodes.let_go()
         super().connection_lost(exc)
 
     def apply(self, effects: Effects) -> None:
@@ -145,15 +146,22 @@ class ClusterConnection(Connection):
         self._write_held()
         if effects.lanes:
             self._send(effects.lanes)
+        if effects.dials and effects.close is None and self._phase is not Phase.CLOSING:
+            nodes.begin(effects.dials)
         super().apply(effects)
         if effects.slots_are_old:
             nodes.slots_are_old()
         if self._phase is Phase.CLOSING:
             return
-        if effects.dials or effects.hang_ups or effects.pauses or effects.resumes:
+        if effects.hang_ups or effects.pauses or effects.resumes:
             nodes.carry_out(effects)
         if not effects.flows:
             nodes.wait_behind_blocking()
+
+    def _settle_half_closed(self) -> None:
+        """See Connection. Lanes that are being dialed first get their requests, which `finish` would drop."""
+        if not (self._session.is_blocked and self._nodes.is_dialing):
+            super()._settle_half_closed()
 
     def new_slots(self, slots: SlotMap, *, asked: bool) -> None:
         """There is a new map of the cluster's slots. See `Session.new_slots`."""

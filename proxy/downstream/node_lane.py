@@ -90,6 +90,8 @@ class NodeLane:
         """Connect the link. Raises UpstreamError."""
         link = self.link = OwnLink(self)
         await self._owner.dial(link, self.node)
+        if self._buffer.paused:
+            link.pause()
 
     @property
     def waits_for_others(self) -> bool:
@@ -183,6 +185,11 @@ class NodeLane:
     def drop(self) -> None:
         """Forget the bytes that wait. The session gets nothing more of this lane."""
         self.is_dropped = True
+        self._buffer.clear()
+
+    def let_go(self) -> None:
+        """The session ends. It neither holds the lane nor takes the bytes that wait."""
+        self._held = False
         self._buffer.clear()
 
     @property

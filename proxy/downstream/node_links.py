@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from proxy.downstream.node_lane import NodeLane
 from proxy.downstream.services import ClusterServices
-from proxy.session import Effects, Opening, Session
+from proxy.session import Dial, Effects, Opening, Session
 from proxy.upstream.link import OwnLink, UpstreamError
 
 _LONGEST_WAIT: Final = 1.0
@@ -146,10 +146,18 @@ class NodeLinks:
             size += len(data)
         return size
 
+    def begin(self, dials: Sequence[Dial]) -> None:
+        """Connect new lanes."""
+        for dial in dials:
+            self._dial(self.lane(dial.lane, dial.address))
+
+    @property
+    def is_dialing(self) -> bool:
+        """A lane is being connected, for requests that wait. The session hears of the end of it."""
+        return any(lane.dialing is not None and not lane.is_dropped for lane in self._lanes.values())
+
     def carry_out(self, effects: Effects) -> None:
         """Carry out the other effects on lanes."""
-        for dial in effects.dials:
-            self._dial(self.lane(dial.lane, dial.address))
         for number in effects.hang_ups:
             self._hang_up(number)
         for number in effects.pauses:
@@ -165,6 +173,12 @@ class NodeLinks:
         if number in self._lanes:
             self._lanes[number].hold(held)
 
+    def let_go(self) -> None:
+        """The session ends. A lane that it holds would not be read, and one with bytes that wait would not end."""
+        for lane in tuple(self._lanes.values()):
+            lane.let_go()
+            self._forget(lane)
+
     def wait_behind_blocking(self) -> None:
         """If requests wait behind a blocking command, limit that time."""
         if self._waiting is None and self._session.waits_behind_blocking:
@@ -179,6 +193,7 @@ class NodeLinks:
 
     def _dial(self, lane: NodeLane) -> None:
         self._lanes[lane.id] = lane
+        lane.adjust()  # the client may not read
         lane.dialing = self._services.start(self._connect(lane), f"dial {self._owner.number}")
         lane.dialing.add_done_callback(partial(self._dialed, lane))
 
@@ -291,13 +306,22 @@ class NodeLinks:
             lane.adjust()
 
     def finish(self) -> bool:
-        """See Link. Lanes that are being dialed, and those that cannot do this, are closed."""
+        """See Link. Lanes that are being dialed, and those that cannot do this, are closed.
+
+        The session may go on. It still gets the last bytes of a lane that has ended, and hears of the end.
+        """
         self._finishing = True
+        can_finish = False
         for lane in tuple(self._lanes.values()):
             lane.flush()
-            if lane.dialing is not None or not lane.link.finish():
+            if lane.dialing is not None:
                 self._drop(lane, NodeLane.close)
-        return not all(lane.is_dropped for lane in self._lanes.values())
+            elif not lane.is_dropped:
+                if lane.is_over or lane.link.finish():
+                    can_finish = True
+                else:
+                    lane.close()
+        return can_finish
 
     def close(self) -> None:
         """See Link."""

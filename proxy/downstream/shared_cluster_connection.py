@@ -76,7 +76,7 @@ class SharedClusterConnection(OnSharedLinks, ClusterConnection):
             self._pinning.begin(relink.pin)
             return partial(self._session.relinked, opening)
         _, (hello, _) = await self._greeting(relink.protocol)
-        if not hello.startswith(b"-"):
+        if relink.protocol == 2 or not hello.startswith(b"-"):  # RESP2 needs no HELLO
             self._protocol = relink.protocol
         return partial(self._session.relinked, greeting=hello)
 

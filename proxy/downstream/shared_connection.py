@@ -41,7 +41,7 @@ class Pinning:
 
 
 class OnSharedLinks(Connection):
-    """The common part of the connections on a plain Redis and on a cluster: the change of the links."""
+    """The change of the links, for connections on a plain Redis and on a cluster."""
 
     __slots__ = ()
 

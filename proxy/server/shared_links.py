@@ -33,7 +33,7 @@ _LATER: Final = 2
 
 
 class _Links:
-    """The common part for a plain Redis and a cluster: pins, deadlines and counts."""
+    """Pins, deadlines and counts, for a plain Redis and for a cluster."""
 
     def __init__(self, trunks: Trunks | NodeTrunks, metrics: Metrics) -> None:
         self._of_all = trunks
@@ -124,14 +124,13 @@ class NodeSharedLinks(_Links):
         """See SharedLinks. Trunks count among the connections to their node, as clients' own ones do."""
         super().count()
         metrics = self._metrics
-        gone = dict.fromkeys(self._lanes, 0)
-        for node, trunks in self._trunks.by_node():
-            before, now = self._of_nodes.get(node, Counts()), replace(trunks.counts)
+        for node, counts in self._trunks.counts_by_node():
+            before, now = self._of_nodes.get(node, Counts()), replace(counts)
             self._of_nodes[node] = now
             failures = now.failures - before.failures
             metrics.add(CLUSTER_DIALS, failures, node, "failed")
             metrics.add(CLUSTER_DIALS, now.dials - before.dials - failures, node, "connected")
-            gone[node] = sum(trunks.open().values())
-        for node, number in gone.items():
-            metrics.add(CLUSTER_LANES, number - self._lanes.get(node, 0), node)
-        self._lanes = gone
+        lanes = {node: sum(trunks.open().values()) for node, trunks in self._trunks.by_node()}
+        for node in self._lanes.keys() | lanes.keys():
+            metrics.add(CLUSTER_LANES, lanes.get(node, 0) - self._lanes.get(node, 0), node)
+        self._lanes = lanes

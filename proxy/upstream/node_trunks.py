@@ -58,7 +58,7 @@ class NodeTrunks:
         self._size = size
         self._buffered_bytes = buffered_bytes
         self._of: dict[str, Trunks] = {}
-        self._left = Counts()  # of nodes that have left
+        self._counts: dict[str, Counts] = {}  # of each node, also of those that have left and may come back
         self._is_over = False
 
     # -- links -----------------------------------------------------------------------------------------
@@ -79,7 +79,8 @@ class NodeTrunks:
         if self._is_over:
             raise UpstreamError("the proxy ends")
         if node not in self._of:
-            self._of[node] = Trunks(_Node(self._nodes, node), self._size, self._buffered_bytes)
+            counts = self._counts.setdefault(node, Counts())
+            self._of[node] = Trunks(_Node(self._nodes, node), self._size, self._buffered_bytes, counts)
         return self._of[node]
 
     # -- nodes -----------------------------------------------------------------------------------------
@@ -87,20 +88,22 @@ class NodeTrunks:
     def forget(self, nodes: Collection[str]) -> None:
         """Close the trunks to nodes that are not among these and that no client uses."""
         for node in [node for node in self._of if node not in nodes and self._of[node].is_unused]:
-            trunks = self._of.pop(node)
-            self._left = self._left + trunks.counts
-            trunks.drop("the node has left the cluster")
+            self._of.pop(node).drop("the node has left the cluster")
 
     def by_node(self) -> Iterator[tuple[str, Trunks]]:
         """The trunks to each node."""
         yield from self._of.items()
+
+    def counts_by_node(self) -> Iterator[tuple[str, Counts]]:
+        """Counters of each node since the start, also of those that have left."""
+        yield from self._counts.items()
 
     # -- all of them -----------------------------------------------------------------------------------
 
     @property
     def counts(self) -> Counts:
         """Counters, since the start."""
-        return sum((trunks.counts for trunks in self._of.values()), self._left)
+        return sum(self._counts.values(), Counts())
 
     def keep(self, buffered_bytes: int) -> None:
         """See Trunks."""

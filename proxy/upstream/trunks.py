@@ -105,6 +105,8 @@ class _Pool:
         """See Places."""
         self.dialling: dict[Trunk, asyncio.Task[None]] = {}
         """The trunks that are not open yet."""
+        self.waiting = 0
+        """Callers of `ready`. The end of a dial wakes them a turn later."""
         self._connected: set[Trunk] = set()  # the trunks to wait for at the end
         self.links: set[SharedLink] = set()
         """Those that are not closed."""
@@ -153,6 +155,13 @@ class _Pool:
 
     async def ready(self) -> bytes:
         """Wait for an open trunk. Returns Redis' refusal if it does not speak the protocol. Raises UpstreamError."""
+        self.waiting += 1
+        try:
+            return await self._opened()
+        finally:
+            self.waiting -= 1
+
+    async def _opened(self) -> bytes:
         while not self.open:
             if asyncio.get_running_loop().time() - self._refused_at < _REFUSED:
                 return self._refusal
@@ -287,9 +296,12 @@ class _Pool:
 class Trunks:
     """See the module."""
 
-    def __init__(self, dialer: Dialer, size: int, buffered_bytes: int) -> None:
-        """`size`: trunks for each protocol. `buffered_bytes`: what is kept for a client that does not read."""
-        self.counts = Counts()
+    def __init__(self, dialer: Dialer, size: int, buffered_bytes: int, counts: Counts | None = None) -> None:
+        """`size`: trunks for each protocol. `buffered_bytes`: what is kept for a client that does not read.
+
+        `counts`: goes on with these counters.
+        """
+        self.counts = counts or Counts()
         self._pools = {protocol: _Pool(dialer, protocol, size, self.counts) for protocol in PROTOCOLS}
         self.keep(buffered_bytes)
 
@@ -318,7 +330,7 @@ class Trunks:
     @property
     def is_unused(self) -> bool:
         """There is no link, and nobody waits for one."""
-        return not any(pool.links or pool.dialling for pool in self._pools.values())
+        return not any(pool.links or pool.dialling or pool.waiting for pool in self._pools.values())
 
     def open(self) -> dict[int, int]:
         """By protocol: the number of trunks that are open."""

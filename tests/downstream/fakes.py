@@ -10,7 +10,13 @@ from proxy.observe.metrics import Metrics
 from proxy.observe.refusal_log import RefusalLog
 from proxy.policy import Policy
 from proxy.session import CommandInfo, Conversion, Converted, Gate, Opening, Tally
-from proxy.upstream.link import OwnLink, UpstreamError
+from proxy.upstream.link import OwnLink, SharedOwner, UpstreamError
+
+GREETINGS = {
+    2: b"*4\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:2\r\n",
+    3: b"%2\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:3\r\n",
+}
+"""Replies to HELLO, by protocol."""
 
 
 class FakeClient:
@@ -77,6 +83,7 @@ class FakeRedis:
         self.unsent = 0
         self.reads = True
         self.finished = False
+        self.lost = False
         self.closed = False
         self.aborted = False
         self.can_finish = True
@@ -123,7 +130,59 @@ class FakeRedis:
 
     def lose(self) -> None:
         """Redis closes."""
+        self.lost = True
         self._link.connection_lost(None)
+
+
+class FakePlace:
+    """A place on a trunk."""
+
+    knows_setinfo = False
+    unsent = 0
+
+    def __init__(self, owner: SharedOwner, protocol: int) -> None:
+        self.protocol = protocol
+        self.greeting = GREETINGS[protocol]
+        self.sent = b""
+        self.reads = True
+        self.is_head = True
+        self.is_closing = False
+        self.has_left = False
+        self._owner = owner
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closing
+        self.sent += data
+
+    def pause(self) -> None:
+        self.reads = False
+
+    def resume(self) -> None:
+        self.reads = True
+
+    def finish(self) -> bool:
+        self.close()
+        return True
+
+    def close(self) -> None:
+        if not self.is_closing:
+            self.is_closing = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    abort = close
+
+    def _tell(self) -> None:
+        if not self.has_left:
+            self._owner.place_lost()
+
+    def leave(self) -> None:
+        self.is_closing = self.has_left = True
+
+    def says(self, data: bytes) -> None:
+        self._owner.link_received(data)
+
+    def is_full(self, full: bool) -> None:
+        self._owner.link_full(full)
 
 
 class FakeServer:
@@ -183,6 +242,11 @@ class FakeServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    @property
+    def is_busy(self) -> bool:
+        """A task runs, or something waits for a turn."""
+        return bool(self._tasks or self.turns)
 
     def opened(self, connection: Any) -> None:
         self.opened_.append(connection)

@@ -2,73 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from proxy.downstream.cluster_connection import ClusterConnection
-from proxy.downstream.end_of_turn import EndOfTurn
 from proxy.downstream.watchdog import Deadline, Deadlines
 from proxy.resp.encode import command
 from proxy.session import SlotMap, key_slot
-from proxy.upstream.link import OwnLink, UpstreamError
+from tests.downstream.cluster_fakes import NODES, OK, SLOTS, A, B, C, FakeCluster, get, key_of
 from tests.downstream.fakes import FakeClient, FakeRedis, FakeServer, settled
 from tests.session.playbook import policy
-
-A, B, C = NODES = ("10.0.0.1:7000", "10.0.0.2:7000", "10.0.0.3:7000")
-SLOTS = SlotMap(NODES, tuple(min(slot * 3 // 16384, 2) for slot in range(16384)))
-OK = b"+OK\r\n"
-
-
-def key_of(node: str) -> bytes:
-    return next(key for key in (b"k%d" % number for number in range(100)) if SLOTS.owner(key_slot(key)) == node)
-
-
-def get(node: str) -> bytes:
-    return command(b"GET", key_of(node))
-
-
-class FakeCluster:
-    """The services on a cluster."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self._server = server
-        self.end_of_turn = EndOfTurn()
-        self.map: SlotMap | None = SLOTS
-        self.nodes: dict[str, FakeRedis] = {}
-        """By node: the transport of the last link to it."""
-        self.dials: list[str] = []
-        self.unreachable: set[str] = set()
-        self.held: dict[str, asyncio.Future[None]] = {}
-        """By node: dials of it wait for this."""
-        self.asking: list[object] = []
-        self.open = 0
-
-    async def slots(self) -> SlotMap:
-        if self.map is None:
-            raise UpstreamError("no node tells its slots")
-        return self.map
-
-    async def dial(self, link: OwnLink, node: str) -> None:
-        self.dials.append(node)
-        if node in self.held:
-            await self.held[node]
-        if node in self.unreachable:
-            raise UpstreamError(f"cannot reach Redis at {node}: refused")
-        self.nodes[node] = FakeRedis(link)
-        link.connection_made(self.nodes[node])  # type: ignore[arg-type]
-
-    def slots_are_old(self, connection: object) -> None:
-        self.asking.append(connection)
-
-    def lane_opened(self, node: str) -> None:
-        self.open += 1
-
-    def lane_closed(self, node: str) -> None:
-        self.open -= 1
-
-    def start(self, work: Awaitable[None], name: str) -> "asyncio.Task[None]":
-        return self._server.start(work, name)
 
 
 class Net:
@@ -287,6 +231,19 @@ async def test_a_client_that_does_not_read_pauses_all_lanes() -> None:
     assert net.client.reads
 
 
+async def test_a_lane_that_comes_while_the_client_does_not_read_is_paused() -> None:
+    net = await Net().opened()
+    net.cluster.held[A] = asyncio.get_running_loop().create_future()
+    await net.send(get(A))
+    net.connection.pause_writing()
+    net.cluster.held.pop(A).set_result(None)
+    await settled()
+    assert net[A].sent == get(A)
+    assert not net[A].reads
+    net.connection.resume_writing()
+    assert net[A].reads
+
+
 async def test_a_node_that_does_not_read_pauses_the_client() -> None:
     net = await Net().opened()
     await net.send(get(A))
@@ -330,8 +287,6 @@ async def test_a_client_that_leaves_unread_replies_is_forgotten() -> None:
     net.connection.connection_lost(None)
     net[A].lose()
     net[B].lose()
-    await settled()
-    net.connection.abort()  # as the timer does that limits the wait for the nodes
     await settled()
     assert net.server.closed_ == [net.connection]
     assert net.cluster.open == 0
@@ -395,6 +350,48 @@ async def test_a_client_that_sends_no_more_gets_the_replies_of_all_lanes() -> No
         net[node].lose()
     await settled()
     assert net.server.closed_ == [net.connection]
+
+
+async def test_lanes_that_are_dialed_get_the_commands_of_a_client_that_sends_no_more() -> None:
+    net = await Net().opened()
+    for node in (A, C):
+        net.cluster.held[node] = asyncio.get_running_loop().create_future()
+    blocking = command(b"BLPOP", key_of(A), b"0")
+    await net.send(blocking + get(C))
+    assert net.connection.eof_received()
+    assert not net[B].finished
+    net.cluster.held.pop(A).set_result(None)
+    await settled()
+    assert (net[A].sent, net[A].finished) == (blocking, False)
+    net.cluster.held.pop(C).set_result(None)
+    await settled()
+    assert net[C].sent == get(C)
+    assert all(net[node].finished for node in NODES)
+    net[A].says(b"*-1\r\n")
+    net[C].says(b"$-1\r\n")
+    await settled()
+    assert net.client.sent == b"*-1\r\n$-1\r\n"
+    assert net.client.is_leaving
+    net.connection.connection_lost(None)
+    for node in NODES:
+        net[node].lose()
+    await settled()
+    assert net.server.closed_ == [net.connection]
+
+
+async def test_a_client_that_sends_no_more_gets_the_last_bytes_of_a_lost_lane() -> None:
+    net = await Net().opened()
+    await net.send(get(A) + command(b"BLPOP", key_of(B), b"0"))
+    value = b"$%d\r\n%s\r\n" % (100_000, b"x" * 100_000)
+    net[A].says(value)  # too much for one turn
+    net[A].lose()
+    assert net.connection.eof_received()
+    for _ in range(5):
+        net.server.turn()
+    assert net.client.sent == value
+    net[B].says(b"*-1\r\n")
+    assert net.client.sent == value + b"*-1\r\n"
+    assert net.client.is_leaving
 
 
 async def test_draining_waits_for_all_lanes() -> None:

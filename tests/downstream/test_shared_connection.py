@@ -13,68 +13,13 @@ from proxy.observe.families import UPSTREAMS
 from proxy.resp.encode import command
 from proxy.session.runs import Runs
 from proxy.upstream.link import SharedOwner, UpstreamError
-from tests.downstream.fakes import FakeClient, FakeRedis, FakeServer, settled
+from tests.downstream.fakes import GREETINGS, FakeClient, FakePlace, FakeRedis, FakeServer, settled
 from tests.session.playbook import policy
 
 PING, PONG = command(b"PING"), b"+PONG\r\n"
 MULTI = command(b"MULTI")
 HELLO_3 = command(b"HELLO", b"3")
-GREETINGS = {
-    2: b"*4\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:2\r\n",
-    3: b"%2\r\n$2\r\nid\r\n:77\r\n$5\r\nproto\r\n:3\r\n",
-}
 OVERDUE = Deadlines(Deadline(1, "reply_timeout", "Redis has not answered"), None)
-
-
-class FakePlace:
-    """A place on a trunk."""
-
-    knows_setinfo = False
-    unsent = 0
-
-    def __init__(self, owner: SharedOwner, protocol: int) -> None:
-        self.protocol = protocol
-        self.greeting = GREETINGS[protocol]
-        self.sent = b""
-        self.reads = True
-        self.is_head = True
-        self.is_closing = False
-        self.has_left = False
-        self._owner = owner
-
-    def write(self, data: bytes) -> None:
-        assert not self.is_closing
-        self.sent += data
-
-    def pause(self) -> None:
-        self.reads = False
-
-    def resume(self) -> None:
-        self.reads = True
-
-    def finish(self) -> bool:
-        self.close()
-        return True
-
-    def close(self) -> None:
-        if not self.is_closing:
-            self.is_closing = True
-            asyncio.get_running_loop().call_soon(self._tell)
-
-    abort = close
-
-    def _tell(self) -> None:
-        if not self.has_left:
-            self._owner.place_lost()
-
-    def leave(self) -> None:
-        self.is_closing = self.has_left = True
-
-    def says(self, data: bytes) -> None:
-        self._owner.link_received(data)
-
-    def is_full(self, full: bool) -> None:
-        self._owner.link_full(full)
 
 
 class FakeSharing:

@@ -259,6 +259,29 @@ async def test_a_node_that_cannot_be_dialed_is_avoided(scene: Scene, log: pytest
     told(log)
 
 
+async def test_a_node_in_doubt_is_avoided_and_a_new_map_fetched(scene: Scene, log: pytest.LogCaptureFixture) -> None:
+    scene.begin(layout(A), layout(A, B))
+    await scene.fetched(1)
+    scene.follower.doubt("b:1")
+    await scene.fetched(2)
+    assert scene.upstream.avoided == [B]
+    assert len(told(log)) == 2
+
+
+async def test_the_nodes_are_the_masters_of_the_last_map(scene: Scene, log: pytest.LogCaptureFixture) -> None:
+    assert scene.follower.nodes == ()
+    scene.begin(layout(A, B), "gone", layout(B))
+    await scene.fetched(1)
+    assert scene.follower.nodes == ("a:1", "b:1")
+    scene.follower.doubt("a:1")
+    await scene.fetched(2)
+    assert scene.follower.nodes == ("a:1", "b:1")
+    scene.follower.doubt("a:1")
+    await scene.fetched(3)
+    assert scene.follower.nodes == ("b:1",)
+    assert len(told(log)) == 3
+
+
 async def test_too_many_masters_are_a_failure(scene: Scene, log: pytest.LogCaptureFixture) -> None:
     waiting = asyncio.ensure_future(scene.follower.slots())
     await asyncio.sleep(0)

@@ -1,13 +1,16 @@
 """Shared connections, scripted: owners, the transports of trunks, and a dialer of them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from proxy.config import TcpAddress
 from proxy.resp.encode import command
 from proxy.session import Opening
 from proxy.session.runs import Runs
 from proxy.upstream.link import UpstreamError
+from proxy.upstream.node_trunks import NodeTrunks
 from proxy.upstream.shared_link import SharedLink
 from proxy.upstream.trunks import Trunks
 
@@ -171,6 +174,40 @@ class Net:
 
     def __getitem__(self, number: int) -> FakeTransport:
         return self.dialer.transports[number]
+
+
+class FakeNodes:
+    """Dials the nodes of a cluster, each by a dialer of its own."""
+
+    timeout = 20.0
+
+    def __init__(self) -> None:
+        self.of: defaultdict[str, FakeDialer] = defaultdict(FakeDialer)
+        """By node, `host:port`."""
+        self.openings: tuple[Opening, ...] = ()
+
+    def opening(self) -> tuple[Opening, ...]:
+        return self.openings
+
+    async def connect(self, factory: Callable[[], Any], node: TcpAddress) -> Any:
+        return await self.of[f"{node.host}:{node.port}"].connect(factory)
+
+
+class NodeNet:
+    """Owners on shared connections to the nodes of a fake cluster."""
+
+    def __init__(self, size: int = 1, buffered_bytes: int = 1) -> None:
+        self.nodes = FakeNodes()
+        self.trunks = NodeTrunks(self.nodes, size, buffered_bytes)
+
+    async def owner(self, node: str, protocol: int = 2) -> Owner:
+        owner = Owner()
+        owner.link = await self.trunks.link(owner, owner.owed, node, protocol)
+        return owner
+
+    def __getitem__(self, node: str) -> list[FakeTransport]:
+        """The transports of a node, in the order of their dials."""
+        return self.nodes.of[node].transports
 
 
 async def settled() -> None:
