@@ -117,6 +117,7 @@ class ClusterConnection(Connection):
         """See Connection."""
         self._write_held()
         super()._release()
+        self._nodes.let_go()
 
     def counts_upstream(self, data: bytes, number: int) -> bool:
         """See LinksOwner."""

@@ -185,6 +185,12 @@ class NodeLane:
         self.is_dropped = True
         self._buffer.clear()
 
+    def let_go(self) -> None:
+        """The conversation is over: drop the bytes that wait, and read those that come, so that the node can end."""
+        self._buffer.clear()
+        self._held = False
+        self.adjust()
+
     @property
     def memory(self) -> int:
         """Bytes in the receive buffer and in the write buffer."""

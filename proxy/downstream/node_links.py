@@ -175,6 +175,12 @@ class NodeLinks:
         if not self._closing and self._session.waits_behind_blocking:
             self._owner.apply(self._session.waited())
 
+    def let_go(self) -> None:
+        """The conversation is over. Nobody takes the bytes of the lanes any more."""
+        for lane in tuple(self._lanes.values()):
+            lane.let_go()
+            self._forget(lane)
+
     # -- dialing and hanging up ------------------------------------------------------------------------
 
     def _dial(self, lane: NodeLane) -> None:
