@@ -165,13 +165,14 @@ class SharedLink:
 
     def _keep(self, data: bytes) -> None:
         self._kept += data
-        if self._is_paused and len(self._kept) > self._places.most_kept:
+        if len(self._kept) > self._places.most_kept:
             self._overrun()
 
     def _overrun(self) -> None:
+        """Hold the trunk, also while the owner takes some in each turn: a turn may bring more reads than it takes."""
         if self.trunk.may_hold(self):
             self.trunk.hold(self)
-        elif len(self._kept) > self._places.most_kept + _READ:
+        elif self._is_paused and len(self._kept) > self._places.most_kept + _READ:
             self._evict(
                 f"closed, because more than {self._places.most_kept} bytes of replies waited for you on a shared"
                 " connection to Redis ([limits] buffered_bytes)"
@@ -179,10 +180,11 @@ class SharedLink:
 
     def held_too_long(self) -> None:
         """See User."""
-        self._evict(
-            f"closed, because you read a large reply too slowly: for {PATIENCE:g} s it held up a shared connection to"
-            " Redis ([upstream] connections)"
-        )
+        if self._owner is not None:
+            self._evict(
+                f"closed, because {self._owner.lateness}: for {PATIENCE:g} s it held up a shared connection to Redis"
+                " ([upstream] connections)"
+            )
 
     def _evict(self, text: str) -> None:
         owner = self._owner
