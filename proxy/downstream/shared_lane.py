@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from proxy.downstream.node_lane import LaneOwner, NodeLane
-from proxy.upstream.link import SharedPlace
+from proxy.upstream.link import READS_SLOWLY, SharedPlace
 
 
 class LaneClient(Protocol):
@@ -47,6 +47,11 @@ class SharedLane(NodeLane):
     def waits_for_others(self) -> bool:
         """See NodeLane."""
         return self._place is not None and not self._place.is_head
+
+    @property
+    def lateness(self) -> str:
+        """See SharedOwner."""
+        return "a large reply waited for an earlier one of another node" if self._held else READS_SLOWLY
 
     def evict(self, text: str) -> None:
         """See SharedOwner."""
