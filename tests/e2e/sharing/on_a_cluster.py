@@ -20,7 +20,6 @@ TRUNKS = 2
 """For each node and protocol."""
 CONFIG = '[guard]\nscripts = "allow"\n'
 LOST = r"a shared connection to Redis at .* ended"
-NODE_IS_GONE = rf"{LOST}|WARNING \[\d+\] .*|WARNING a shared connection: .*|WARNING no node of the cluster .*"
 _OF_A_NODE = re.compile(r'flask_cache_proxy_cluster_lanes\{node="([^"]*)"\} (\S+)')
 
 

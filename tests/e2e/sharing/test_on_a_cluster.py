@@ -2,10 +2,9 @@
 
 import random
 import signal
-import socket
-import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -24,6 +23,7 @@ from tests.e2e.sharing.on_a_cluster import (
     start_nodes,
 )
 from tests.e2e.sharing.test_conversations import ORDINARY, templates
+from tests.e2e.sharing.test_hostile import ODD, at_once, closes, cut_anywhere, ends, resets
 from tests.e2e.wire import Wire, end_of_value, pipeline, request
 from tests.redis_cluster import RedisCluster
 
@@ -289,6 +289,43 @@ def test_a_login_admits_one_client(start_nodes: StartNodes) -> None:
         assert nodes.number("pinned_clients") == 0
 
 
+# -- what clients say ---------------------------------------------------------------------------------------
+
+MANY = [f"k{number}" for number in range(990)]
+ODD_HERE = {
+    **ODD,
+    "many slots": request("MGET", *MANY) + request("DEL", *MANY) + request("EXISTS", *MANY) + request("PING"),
+    "many slots, large": request("MSET", *[word for key in MANY[:480] for word in (key, "x" * 2000)]) + request("PING"),
+    "too many keys": request("MGET", *MANY, *MANY) + request("PING"),
+    "a value for no key": request("MSET", "k1", "v", "k2") + request("MSET") + request("MGET") + request("DEL"),
+    "cursors": pipeline("SCAN 0", "SCAN 600", "SCAN 99999999999999999999", "SCAN -1", "SCAN", "SCAN 1 COUNT x", "PING"),
+    "replies like redirects": request("SET", "k", "-MOVED 1 a:1\r\n")
+    + request("GET", "k")
+    + request("ECHO", "-ASK 1 a"),
+    "scripts like redirects": request("EVAL", "return redis.error_reply('MOVED 1 127.0.0.1:1')", "1", "k") * 2,
+    "words for one node": pipeline("ASKING", "READONLY", "READWRITE", "CLUSTER RESET", "CLUSTER SLOTS", "WAIT 0 0"),
+    "a transaction of two slots": pipeline("MULTI", "SET k1 1", "SET k2 1", "EXEC", "PING"),
+    "a watch of two slots": pipeline("WATCH k1 k2", "WATCH k1", "MULTI", "GET k2", "EXEC", "UNWATCH"),
+}
+
+
+@pytest.mark.parametrize("leave", [closes, resets, ends], ids=lambda leave: leave.__name__)
+def test_what_a_client_says_never_moves_the_replies_of_others(
+    sharing_nodes: NodeSharing, leave: Callable[[Wire], None]
+) -> None:
+    keys = sharing_nodes.keys
+    bystanders = sharing_nodes.clients(4)
+    for said in ODD_HERE.values():
+        for cut in (at_once, cut_anywhere):
+            hostile = sharing_nodes.client()
+            with suppress(OSError):  # the proxy may have closed
+                for part in cut(said):
+                    hostile.send(part)
+            are_served(bystanders, keys)
+            leave(hostile)
+            are_served(bystanders[:1], keys)
+
+
 # -- who leaves ---------------------------------------------------------------------------------------------
 
 
@@ -314,8 +351,7 @@ def test_a_client_that_leaves_while_nodes_owe_it_replies_disturbs_nobody(sharing
             client.send(b"".join(request("SET", key, f"{number}") + request("GET", key) for key in keys))
         nodes.awaits(300 + 24)
         for client in leaving:
-            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
+            resets(client)
         nodes.number("clients")  # the answer comes in a later turn of the proxy's loop: it has seen them leave
     for client in others:
         for _ in keys:

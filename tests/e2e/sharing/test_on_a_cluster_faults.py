@@ -8,12 +8,11 @@ import pytest
 
 from tests.e2e.cluster.conftest import other
 from tests.e2e.cluster.load import TAGS, Load
-from tests.e2e.cluster.test_faults import is_of_a_fault
+from tests.e2e.cluster.test_faults import NODE_IS_GONE, is_of_a_fault
 from tests.e2e.cluster.test_resharding import is_of_a_moving_slot
 from tests.e2e.proxy_process import wait_until
 from tests.e2e.sharing.on_a_cluster import (
     LOST,
-    NODE_IS_GONE,
     NodeSharing,
     StartNodes,
     are_served,
