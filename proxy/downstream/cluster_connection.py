@@ -117,6 +117,7 @@ class ClusterConnection(Connection):
         """See Connection."""
         self._write_held()
         super()._release()
+        self._nodes.let_go()
 
     def counts_upstream(self, data: bytes, number: int) -> bool:
         """See LinksOwner."""
@@ -137,7 +138,6 @@ class ClusterConnection(Connection):
         """See Connection. A client that gives up waiting may wait for a node that hangs."""
         if self._session.awaits_reply:
             self._nodes.slots_are_old()
-        self._nodes.let_go()
         super().connection_lost(exc)
 
     def apply(self, effects: Effects) -> None:

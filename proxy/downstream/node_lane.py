@@ -132,8 +132,15 @@ class NodeLane:
 
     def link_lost(self) -> None:
         """See LinkOwner."""
-        self._owner.lane_unmade(self)
-        self._end()
+        if not self._is_lost:  # else `cut` has told it
+            self._owner.lane_unmade(self)
+            self._end()
+
+    def cut(self) -> None:
+        """The dial has ended early. If it had just succeeded, uvloop closes the connection without a word."""
+        self.link.abort()
+        if self.made:
+            self.link_lost()
 
     def _end(self) -> None:
         self._is_lost = True

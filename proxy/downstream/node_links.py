@@ -201,12 +201,13 @@ class NodeLinks:
         try:
             await lane.connect()
         except UpstreamError as error:
+            lane.cut()
             lane.dialing = None
             self._forget(lane)
             if not lane.is_dropped:
                 self._owner.apply(self._session.lane_failed(lane.id, str(error)))
         except asyncio.CancelledError:
-            lane.link.abort()
+            lane.cut()
             raise
         else:
             lane.dialing = None

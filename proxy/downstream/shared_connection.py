@@ -14,7 +14,7 @@ from proxy.downstream.phase import Phase
 from proxy.downstream.services import PinServices, Services, SharedServices
 from proxy.policy import Policy
 from proxy.session import Effects, Gate, Relink, Shared
-from proxy.upstream.link import Link, SharedPlace, UpstreamError
+from proxy.upstream.link import READS_SLOWLY, Link, SharedPlace, UpstreamError
 
 
 class Pinning:
@@ -123,6 +123,11 @@ class SharedConnection(OnSharedLinks):
             self._flow.link_full = False
 
     # -- the end of a link -------------------------------------------------------------------------------------
+
+    @property
+    def lateness(self) -> str:
+        """See SharedOwner."""
+        return READS_SLOWLY
 
     def place_lost(self) -> None:
         """See SharedOwner."""

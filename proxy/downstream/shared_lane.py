@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from proxy.downstream.node_lane import LaneOwner, NodeLane
-from proxy.upstream.link import SharedPlace
+from proxy.upstream.link import READS_SLOWLY, SharedPlace
 
 
 class LaneClient(Protocol):
@@ -56,6 +56,11 @@ class SharedLane(NodeLane):
     def is_unread(self) -> bool:
         """See SharedOwner. If the reply of another node comes first, the trunk cannot wait for that either."""
         return self._held or self._client.is_unread
+
+    @property
+    def lateness(self) -> str:
+        """See SharedOwner."""
+        return "a large reply waited for an earlier one of another node" if self._held else READS_SLOWLY
 
     def evict(self, text: str) -> None:
         """See SharedOwner."""

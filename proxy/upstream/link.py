@@ -80,6 +80,10 @@ class Greeting(NamedTuple):
     """The server has CLIENT SETINFO."""
 
 
+READS_SLOWLY: Final = "you read a large reply too slowly"
+"""See `SharedOwner.lateness`."""
+
+
 class SharedOwner(LinkOwner, Protocol):
     """The connection that a link belongs to, if clients share connections to Redis."""
 
@@ -89,6 +93,10 @@ class SharedOwner(LinkOwner, Protocol):
     @property
     def is_unread(self) -> bool:
         """True if the client does not take what was sent to it. Else the proxy itself is behind if a link is paused."""
+
+    @property
+    def lateness(self) -> str:
+        """Why a large reply is not taken, as a clause for the client's error."""
 
     def evict(self, text: str) -> None:
         """Close the client at once, with the error `text` if the client can get it without delay.

@@ -165,7 +165,7 @@ class SharedLink:
 
     def _keep(self, data: bytes) -> None:
         self._kept += data
-        if self._is_paused and len(self._kept) > self._places.most_kept:
+        if len(self._kept) > self._places.most_kept:
             self._overrun()
 
     @property
@@ -174,10 +174,11 @@ class SharedLink:
         return self._owner is not None and self._owner.is_unread
 
     def _overrun(self) -> None:
+        """Hold the trunk, also while the owner takes some in each turn: a turn may bring more reads than it takes."""
         is_unread = self.is_unread
         if self.trunk.may_hold(self) or (self.is_head and not is_unread):
             self.trunk.hold(self)
-        elif is_unread and len(self._kept) > self._places.most_kept + _READ:
+        elif self._is_paused and is_unread and len(self._kept) > self._places.most_kept + _READ:
             self._evict(
                 f"closed, because more than {self._places.most_kept} bytes of replies waited for you on a shared"
                 " connection to Redis ([limits] buffered_bytes)"
@@ -185,10 +186,11 @@ class SharedLink:
 
     def held_too_long(self) -> None:
         """See User."""
-        self._evict(
-            f"closed, because you read a large reply too slowly: for {self.held:.2g} s it held up a shared connection"
-            " to Redis ([upstream] connections)"
-        )
+        if self._owner is not None:
+            self._evict(
+                f"closed, because {self._owner.lateness}: for {self.held:.2g} s it held up a shared connection to Redis"
+                " ([upstream] connections)"
+            )
 
     def _evict(self, text: str) -> None:
         owner = self._owner

@@ -292,6 +292,16 @@ async def test_a_client_that_leaves_unread_replies_is_forgotten() -> None:
     assert net.cluster.open == 0
 
 
+async def test_a_client_that_leaves_lets_nodes_send_what_was_not_its_turn() -> None:
+    net = await Net().opened()
+    await net.send(get(B) + get(A))
+    for _ in range(40):
+        net[A].says(b"$1000000\r\n" + b"x" * 4000)
+    assert not net[A].reads
+    net.connection.connection_lost(None)
+    assert net[A].reads
+
+
 async def test_a_client_that_gives_up_waiting_makes_the_map_old() -> None:
     net = await Net().opened()
     net.connection.connection_lost(None)

@@ -9,7 +9,7 @@ from proxy.config import TcpAddress
 from proxy.resp.encode import command
 from proxy.session import Opening
 from proxy.session.runs import Runs
-from proxy.upstream.link import UpstreamError
+from proxy.upstream.link import READS_SLOWLY, UpstreamError
 from proxy.upstream.node_trunks import NodeTrunks
 from proxy.upstream.shared_link import SharedLink
 from proxy.upstream.trunks import Trunks
@@ -146,6 +146,10 @@ class Owner:
     def place_lost(self) -> None:
         self.lost += 1
         self.gone.set()
+
+    @property
+    def lateness(self) -> str:
+        return READS_SLOWLY
 
     def evict(self, text: str) -> None:
         self.evicted.append(text)

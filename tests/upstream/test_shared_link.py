@@ -297,6 +297,22 @@ class TestHolding:
         net[0].says(b"x" * 9 * MIB + b"\r\n" + OK)
         assert (len(a.got), b.got, a.evicted) == (len(LARGE) + 10 * MIB + 2, OK, [])
 
+    async def test_a_turn_may_bring_more_than_the_client_takes_in_one(self, net: Net) -> None:
+        a, b = await net.owners(2)
+        a.ask()
+        b.ask()
+        a.link.pause()
+        net[0].says(LARGE + b"x" * (MIB - 1000))
+        a.link.resume()
+        net[0].says(b"x" * 8 * MIB)
+        assert not net[0].reads
+        a.link.pause()
+        a.link.resume()
+        await settled()
+        net[0].says(b"x" * (MIB + 1000) + b"\r\n" + OK)
+        await settled()
+        assert (len(a.got), b.got, a.evicted) == (len(LARGE) + 10 * MIB + 2, OK, [])
+
     async def test_it_ends_after_a_second(self, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = Clock(monkeypatch)
         a, b = await self.held(net)

@@ -203,6 +203,8 @@ class Router:
         if command.turn is Turn.HELLO and self._conversation.owed.size and not self._mailbox.transaction.is_open:
             self._conversation.wait = Barrier(request)  # an earlier request may be sent again, on a lane that is new
             return True
+        if command.turn is Turn.HELLO and len(request.args) == 1:  # it asks, and changes nothing that lanes must know
+            return self._everywhere(command, HOME)
         return self._everywhere(command, ToEvery(kind_of(request.args)))
 
     def _reset(self, _command: Command, _request: Request) -> bool:

@@ -112,10 +112,16 @@ class Load:
     """Several clients at work, until the end of the block."""
 
     def __init__(
-        self, address: Address, count: int, allowed: Callable[[bytes], bool] = lambda _: False, *, loses: bool = False
+        self,
+        address: Address,
+        count: int,
+        allowed: Callable[[bytes], bool] = lambda _: False,
+        *,
+        loses: bool = False,
+        first: int = 0,
     ) -> None:
-        """See Client."""
-        self.clients = [Client(address, number, allowed, loses) for number in range(count)]
+        """See Client. `first`: the number of the first client. Loads at the same time need others."""
+        self.clients = [Client(address, number, allowed, loses) for number in range(first, first + count)]
 
     def __enter__(self) -> "Load":
         for client in self.clients:

@@ -157,6 +157,11 @@ class TestForEveryLane:
         played = Script().sends(long).replies(A, OK).to(A, long).to_client(OK)
         played.is_quiet(long)
 
+    def test_a_hello_that_only_asks_does_not_replace_the_one_that_later_lanes_get(self, play: Play) -> None:
+        played = play().sends(HELLO).replies(A, b"%0\r\n").to_client(b"%0\r\n").to(A, HELLO)
+        played.command(b"HELLO").replies(A, b"%0\r\n").to_client(b"%0\r\n")
+        played.sends(get(B1)).to(B, HELLO, get(B1)).replies(B, b"%0\r\n_\r\n").to_client(b"_\r\n")
+
     def test_what_home_refuses_is_forgotten(self, play: Play) -> None:
         played = play().command(b"HELLO", b"9").replies(A, b"-NOPROTO x\r\n").to_client(b"-NOPROTO x\r\n")
         played.sends(get(B1)).to(B, get(B1))
