@@ -197,6 +197,12 @@ class Trunk(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def cut(self) -> None:
+        """The dial has ended early. If it had just succeeded, uvloop closes the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+            self.connection_lost(None)
+
     def _end(self, reason: str) -> None:
         if self.phase is not Phase.ENDED:
             self.phase, self._reason = Phase.ENDED, reason

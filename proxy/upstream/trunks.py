@@ -217,7 +217,11 @@ class _Pool:
         dialer = self._dialer
         opening = dialer.opening()
         hello = command(b"HELLO", b"%d" % self._protocol)
-        await dialer.connect(lambda: trunk)
+        try:
+            await dialer.connect(lambda: trunk)
+        except BaseException:
+            trunk.cut()
+            raise
         try:
             async with asyncio.timeout(dialer.timeout):
                 replies = await trunk.ask([*(each.raw for each in opening), hello, _SETINFO])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -391,6 +392,30 @@ class TestTheEnd:
         assert net[0].lost
         with pytest.raises(UpstreamError):
             await waiting
+
+    @pytest.mark.parametrize("ends", ["by the end", "by an error"])
+    async def test_it_does_not_wait_for_a_dial_that_ends_when_it_has_succeeded(
+        self, net: Net, ends: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then uvloop closes the connection without a word."""
+        connect, held = net.dialer.connect, asyncio.Event()
+
+        async def connect_and_wait(factory: Callable[[], object]) -> None:
+            await connect(factory)
+            monkeypatch.setattr(net[0], "abort", lambda: None)
+            await held.wait()
+            raise UpstreamError("no answer in time")
+
+        monkeypatch.setattr(net.dialer, "connect", connect_and_wait)
+        waiting = asyncio.ensure_future(net.owner())
+        await settled()
+        if ends == "by an error":
+            held.set()
+            await asyncio.wait([waiting])
+        await net.trunks.end()
+        with pytest.raises(UpstreamError):
+            await waiting
+        assert net.trunks.open() == {2: 0, 3: 0}
 
     async def test_nothing_is_dialled_after_it(self, net: Net) -> None:
         a = await net.owner()
