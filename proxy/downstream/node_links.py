@@ -120,9 +120,10 @@ class NodeLinks:
             try:
                 await lane.connect()
             except UpstreamError as error:
+                lane.cut()
                 failures.append(str(error))
             except asyncio.CancelledError:
-                lane.link.abort()
+                lane.cut()
                 raise
             else:
                 if not lane.link.is_closing:

@@ -42,3 +42,23 @@ async def test_a_dial_that_takes_too_long_then_costs_its_commands(monkeypatch: p
     await settled()
     assert net.client.sent.startswith(b"-ERR flask-cache-proxy: no answer")
     assert net.cluster.open == 1
+
+
+async def test_a_first_dial_that_takes_too_long_then_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next node becomes the home."""
+    dialled: list[str] = []
+
+    async def connected_and_late(net_of: FakeCluster, link: OwnLink, node: str) -> None:
+        await _dial(net_of, link, node)
+        dialled.append(node)
+        if len(dialled) == 1:
+            net_of.nodes[node].abort = lambda: None  # type: ignore[method-assign]
+            raise UpstreamError("no answer")
+
+    monkeypatch.setattr(FakeCluster, "dial", connected_and_late)
+    net = Net()
+    await net.opened()
+    assert len(dialled) == 2
+    assert net.cluster.open == 1
+    await net.send(b"*1\r\n$4\r\nPING\r\n")
+    assert net[dialled[1]].sent == b"*1\r\n$4\r\nPING\r\n"
