@@ -166,7 +166,8 @@ class Relay:
                     end = step
                     break
         if end is End.FINISH:
-            sink.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # the other side may have left meanwhile
+                sink.shutdown(socket.SHUT_WR)
         else:
             pair.end(end)
         if pair.leave():
