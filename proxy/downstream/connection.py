@@ -131,7 +131,8 @@ class Connection(Reads):
 
     def _not_dialed(self, error: UpstreamError) -> None:
         _log.warning("[%d] %s", self.number, error)
-        if self._client is not None and not self._client.is_closing():
+        is_open = self._phase is not Phase.CLOSING  # else the client has its last bytes already
+        if is_open and self._client is not None and not self._client.is_closing():
             self._end(encode.error(f"ERR flask-cache-proxy: {error}"))
 
     def _dialed(self, task: asyncio.Task[None]) -> None:

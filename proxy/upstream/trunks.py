@@ -369,6 +369,8 @@ def _greeting(place: object, opening: tuple[Opening, ...], replies: list[bytes])
     match answers:
         case [hello, _] if not hello.startswith(_GREETINGS):
             raise UpstreamError(f"Redis at {place} sent an unexpected answer to HELLO")
+        case [_, setinfo] if setinfo != _OK and not setinfo.startswith(b"-"):
+            raise UpstreamError(f"Redis at {place} sent an unexpected answer to CLIENT SETINFO")
         case [hello, setinfo]:
             return Greeting(hello, setinfo == _OK)
         case [error, *_] if error.startswith(b"-"):

@@ -35,6 +35,7 @@ class FakeClient:
 
     def write(self, data: bytes) -> None:
         assert not self.aborted
+        assert not self.ended  # else uvloop raises
         self.sent += data
         self.writes += 1
 

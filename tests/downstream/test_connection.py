@@ -115,6 +115,20 @@ async def test_a_dial_that_fails_while_draining_says_no_more(no_warnings: pytest
     no_warnings.clear()
 
 
+async def test_a_dial_that_fails_behind_a_proxy_that_has_closed_says_no_more(
+    no_warnings: pytest.LogCaptureFixture,
+) -> None:
+    """The client has not hung up yet. Nothing can be written behind the end of a stream."""
+    pair = Pair(policy())
+    pair.connection.close()
+    assert pair.client.is_leaving
+    await pair.dialed("cannot reach Redis")
+    assert pair.client.sent == b""
+    pair.hang_up()
+    assert pair.server.closed_ == [pair.connection]
+    no_warnings.clear()
+
+
 async def test_what_redis_says_at_once_is_delivered(no_warnings: pytest.LogCaptureFixture) -> None:
     pair = await opened()
     pair.answer(b"-ERR max number of clients reached\r\n")

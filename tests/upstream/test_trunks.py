@@ -105,6 +105,7 @@ class TestOpening:
             ((), b">2\r\n$2\r\nid\r\n:1\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
             ((), b"$5\r\nhello\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
             ((), b"+OK\r\n" + OK, "Redis at redis:6379 sent an unexpected answer to HELLO"),
+            ((), HELLO[2] * 2, "Redis at redis:6379 sent an unexpected answer to CLIENT SETINFO"),
             (LOGIN[1:], NOAUTH + HELLO[2] + OK, str(PasswordWantedError("redis:6379"))),
             ((), HELLO[2] + OK + OK, "the server at redis:6379 is not a Redis: it sent bytes behind its first replies"),
             ((), b"HTTP/1.1 400\r\n\r\n", "the server at redis:6379 is not a Redis: it sent a header without a number"),
