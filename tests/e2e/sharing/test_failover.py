@@ -18,7 +18,10 @@ from tests.e2e.sharing.load import Load
 from tests.e2e.test_sentinel import Group
 from tests.e2e.wire import Wire, request
 
-LOGGED = "is now at|a shared connection|Redis closed with|cannot reach Redis|no sentinel knows"
+LOGGED = (
+    "is now at|a shared connection|Redis closed with|cannot reach Redis|no sentinel knows"
+    "|closed the connection before it answered"
+)
 
 
 SELDOM_ASKS = (
