@@ -34,10 +34,10 @@ class FakeClient:
         self._tls = tls
 
     def write(self, data: bytes) -> None:
-        assert not self.aborted
-        assert not self.ended  # else uvloop raises
         self.sent += data
         self.writes += 1
+        assert not self.aborted
+        assert not self.ended  # uvloop raises
 
     def get_write_buffer_size(self) -> int:
         return self.unread
