@@ -95,6 +95,15 @@ class Outbox:
                 yield NextTurn
                 self.pieces.append(piece)
 
+    def _write_whole(self, count: int, args: Iterable[bytes], entry: Entry) -> Steps:
+        """As `write`, but nothing is written before the last piece is made."""
+        made: list[bytes] = []
+        for piece in encode.pieces(count, args):
+            if made:
+                yield NextTurn
+            made.append(piece)
+        self.send(b"".join(made), entry)
+
     def refuse(self, reason: Reason, text: str, rule: Rule | None = None, name: bytes = b"") -> None:
         """Answer with an error of ours. `text` begins with the error code. `rule`, `name`: see `Reporter.refused`."""
         self.reporter.refused(reason, rule, name)

@@ -97,12 +97,7 @@ class Mailbox(Outbox):
 
     def write(self, count: int, args: Iterable[bytes], entry: Entry) -> Steps:
         """See Outbox. The request is kept until its reply comes, so it is made in pieces and written at once."""
-        made: list[bytes] = []
-        for piece in encode.pieces(count, args):
-            if made:
-                yield NextTurn
-            made.append(piece)
-        self.send(b"".join(made), entry)
+        return self._write_whole(count, args, entry)
 
     def _write(self, route: Route, raw: bytes, entry: Entry, delivered: bool) -> None:
         if self._trouble.state is not None:

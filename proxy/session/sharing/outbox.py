@@ -6,7 +6,6 @@ Contract: as for the outbox, and the mailbox of a cluster. A request that does n
 
 from collections.abc import Iterable
 
-from proxy.resp import encode
 from proxy.session.cluster.lanes import Lanes
 from proxy.session.cluster.mailbox import Mailbox
 from proxy.session.cluster.trouble import Trouble
@@ -14,7 +13,7 @@ from proxy.session.counters import Tally
 from proxy.session.expected_replies import Entry
 from proxy.session.outbox import Outbox
 from proxy.session.sharing.link_change import LinkChange
-from proxy.session.state import Conversation, NextTurn, Steps
+from proxy.session.state import Conversation, Steps
 from proxy.session.turn_budget import TurnBudget
 
 
@@ -47,12 +46,7 @@ class SharedOutbox(_Shared):
 
     def write(self, count: int, args: Iterable[bytes], entry: Entry) -> Steps:
         """See Outbox. A part of a request would hold up the other clients, so it is written whole."""
-        made: list[bytes] = []
-        for piece in encode.pieces(count, args):
-            if made:
-                yield NextTurn
-            made.append(piece)
-        self.send(b"".join(made), entry)
+        return self._write_whole(count, args, entry)
 
 
 class SharedMailbox(_Shared, Mailbox):
